@@ -1,0 +1,100 @@
+"""The service's logs as JSON lines: one line per request on standard output, everything else on standard error.
+
+A line never holds a token: of a request only its path is written, not its query, its headers or its body, and of a
+malformed one nothing but where it came from. JSON with escapes keeps control characters and line breaks of callers out.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+LONGEST_PATH = 300
+LONGEST_USER_AGENT = 160
+"""Characters. A line stays below 4096 bytes, up to which lines of several workers do not mix in a pipe."""
+
+
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's logger, in JSON; it also takes in what the application logs."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set handlers up; gunicorn calls this at the start and at a reload."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonFormatter())
+        application = logging.StreamHandler(sys.stderr)
+        application.setFormatter(JsonFormatter())
+        logging.root.handlers[:] = [application]
+        logging.root.setLevel(self.loglevel)
+        logging.captureWarnings(capture=True)
+
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
+        """Write the line of one request."""
+        del req
+        if self.access_log_enabled:
+            self.access_log.info("%s", access_line(environ, resp.status, getattr(resp, "sent", None), request_time))
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Write a warning; one about a malformed request without what it says, which may be a header with a token."""
+        if msg.startswith("Invalid request from"):
+            msg, args = msg.partition(": ")[0], ()
+        super().warning(msg, *args, **kwargs)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON line per record, a traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took: timedelta) -> str:
+    """Return the line of one request; what the application knows about it stands in the environment."""
+    code = int(str(status).split(None, 1)[0])
+    return json.dumps(
+        {
+            "time": rfc3339(datetime.now(UTC)),
+            "request_id": environ.get("registry.request_id"),
+            "actor": environ.get("registry.actor"),
+            "credential": environ.get("registry.credential") or None,
+            "method": environ.get("REQUEST_METHOD"),
+            "path": as_text(environ.get("PATH_INFO", ""))[:LONGEST_PATH],
+            "model": environ.get("registry.model"),
+            "status": code,
+            "outcome": environ.get("registry.outcome") or outcome(code),
+            "milliseconds": round(took.total_seconds() * 1000, 3),
+            "remote": environ.get("REMOTE_ADDR"),
+            "user_agent": as_text(environ.get("HTTP_USER_AGENT", ""))[:LONGEST_USER_AGENT] or None,
+            "bytes": sent,
+        }
+    )
+
+
+def outcome(code: int) -> str:
+    """Say in a word how a request ended, for those that the application says nothing about."""
+    if code >= 500:  # noqa: PLR2004
+        return "failed"
+    return "refused" if code >= 400 else "ok"  # noqa: PLR2004
+
+
+def as_text(value: str) -> str:
+    """Return a WSGI string, bytes dressed as Latin-1, as the text that the caller wrote."""
+    return value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time in UTC with milliseconds and a Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,26 @@
+"""Puts the service together."""
+
+import os
+
+from flask import Flask
+
+from registry import config, db, faces
+from registry.config import ConfigError, Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build one registry; gunicorn calls it bare, commands and tests pass their own settings.
+
+    :raises ConfigError: a setting is missing or not right.
+    """
+    settings = settings or config.from_env(os.environ)
+    if settings.database_url is None:
+        raise ConfigError("REGISTRY_DATABASE_URL is not set. 'registry serve' brings a database of its own; this does not.")
+    app = Flask("registry", static_folder=None)
+    app.config["REGISTRY"] = settings
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.compact = True  # type: ignore[attr-defined]
+    db.init(app, settings, settings.database_url)
+    faces.register(app)
+    return app

@@ -1,0 +1,365 @@
+"""Every setting of the service: its environment variable, default, unit and meaning, in one table: `Settings`.
+
+Settings come from environment variables and from nowhere else. A setting that is a secret can also be read from a
+file, named by the same variable with `_FILE` behind it. Whatever is unknown, malformed or unsafe stops the start with
+one line that says what to do; the README's table is made from this page (`make settings`) and a test compares both.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "REGISTRY_"
+TEST_PREFIX = "REGISTRY_TEST_"
+"""Variables of the test suite, which the service leaves alone."""
+
+DRIVER = "postgresql+psycopg2"
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", DRIVER})
+SHORTEST_TOKEN = 20
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A setting that the service will not start with; the text is one line that says what to do."""
+
+
+class _Refused(Exception):  # noqa: N818 (never leaves this module)
+    """What a reader has against a value; `from_env` puts the variable's name before it."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: the field it sets and what the README says about it."""
+
+    name: str
+    field: str
+    default: str
+    unit: str
+    meaning: str
+    secret: bool
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _switch(value: str) -> bool:
+    if value.lower() not in {"on", "off"}:
+        raise _Refused("must be 'on' or 'off'")
+    return value.lower() == "on"
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise _Refused(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return read
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def read(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", value) or not low <= float(value) <= high:
+            raise _Refused(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(value)
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], Any]:
+    def read(value: str) -> str:
+        if value.lower() not in words:
+            raise _Refused("must be one of " + ", ".join(words))
+        return value.lower()
+
+    return read
+
+
+def _host(value: str) -> str:
+    bare = value.removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]+", bare) or (":" in bare and not _is_address(bare)):
+        raise _Refused("must be an address or a host name, without scheme and port (the port is REGISTRY_PORT)")
+    return bare
+
+
+def _directory(value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _admin_token(value: str) -> str:
+    if not re.fullmatch(rf"[!-~]{{{SHORTEST_TOKEN},512}}", value):
+        raise _Refused(
+            f"must have {SHORTEST_TOKEN} to 512 visible ASCII characters and no spaces "
+            "(make one with: openssl rand -hex 32)"
+        )
+    return value
+
+
+def _database_url(value: str) -> str:
+    """Return the URL with our driver; its text is a secret, so no message repeats any of it."""
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise _Refused(
+            "is not a database URL like postgresql://user:password@host:5432/database "
+            "(several hosts are written postgresql://user@/database?host=one:5432&host=two:5432)"
+        ) from None
+    if url.drivername not in POSTGRES_SCHEMES:
+        raise _Refused("must be a postgresql:// URL: the registry runs on PostgreSQL 14 or newer and nothing else")
+    if not url.database:
+        raise _Refused("names no database: it must end in /database")
+    return with_driver(url)
+
+
+def _tracking_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", value):
+        raise _Refused("must be an http:// or https:// URL of an MLflow tracking server")
+    return value.rstrip("/")
+
+
+def _hosts(value: str) -> frozenset[str]:
+    hosts = [host.strip().lower() for host in value.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", host) for host in hosts):
+        raise _Refused("must be host names separated by commas, without scheme, port and path")
+    return frozenset(hosts)
+
+
+def _setting(
+    default: T,
+    variable: str,
+    read: Callable[[str], Any],
+    meaning: str,
+    *,
+    unit: str = "",
+    shown: str | None = None,
+    secret: bool = False,
+) -> T:
+    """Declare one row of the table; `shown` is the default in the README's words where the value says little."""
+    row = {"variable": PREFIX + variable, "read": read, "meaning": meaning, "unit": unit, "shown": shown}
+    made: Any = dataclasses.field(default=default, metadata=row | {"secret": secret}, repr=not secret)
+    declared: T = made
+    return declared
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the service can be told. Durations and sizes have their unit in the name."""
+
+    # fmt: off
+    database_url: str | None = _setting(
+        None, "DATABASE_URL", _database_url,
+        "PostgreSQL to use, `postgresql://user:password@host/database`. Without it the service starts one of its own.",
+        shown="embedded", secret=True,
+    )
+    data_dir: Path = _setting(  # noqa: RUF009 (a field, and immutable)
+        Path("registry-data"), "DATA_DIR", _directory, "Directory of the embedded PostgreSQL's files."
+    )
+    host: str = _setting("127.0.0.1", "HOST", _host, "Address to listen on.")
+    port: int = _setting(5055, "PORT", _whole(1, 65535), "Port to listen on.")
+    auth: bool = _setting(
+        True, "AUTH", _switch,
+        "`off` lets everyone do everything; refused unless `REGISTRY_HOST` is a loopback address.", shown="on",
+    )
+    admin_token: str | None = _setting(
+        None, "ADMIN_TOKEN", _admin_token,
+        f"The first administrator's token, at least {SHORTEST_TOKEN} characters, for unattended installations.",
+        shown="made and printed once", secret=True,
+    )
+    tracking_url: str | None = _setting(
+        None, "TRACKING_URL", _tracking_url,
+        "MLflow tracking server that is asked where a logged model (`models:/m-…`) lies when a version is created.",
+        shown="none",
+    )
+    tracking_timeout_seconds: float = _setting(
+        2.0, "TRACKING_TIMEOUT_SECONDS", _seconds(0.1, 30), "How long to wait for that server.", unit="seconds"
+    )
+    version_numbers: Literal["continue", "restart"] = _setting(
+        "continue", "VERSION_NUMBERS", _one_of("continue", "restart"),
+        "Numbers of a model made again under the name of a deleted one: `continue` never uses a number twice, "
+        "`restart` begins at 1 as an MLflow server does.",
+    )
+    local_sources: bool = _setting(
+        False, "LOCAL_SOURCES", _switch, "`on` accepts paths of a local file system as sources.", shown="off"
+    )
+    source_hosts: frozenset[str] = _setting(
+        frozenset(), "SOURCE_HOSTS", _hosts,
+        "Hosts that sources with a host (`https`, `abfss`, `hdfs` and the like) may name, separated by commas.",
+        shown="none",
+    )
+    max_body_bytes: int = _setting(
+        2 * 1024 * 1024, "MAX_BODY_BYTES", _whole(64 * 1024, 256 * 1024 * 1024), "Longest request body.", unit="bytes"
+    )
+    statement_timeout_ms: int = _setting(
+        10_000, "STATEMENT_TIMEOUT_MS", _whole(100, 600_000), "Longest time of one SQL statement.", unit="milliseconds"
+    )
+    lock_timeout_ms: int = _setting(
+        5_000, "LOCK_TIMEOUT_MS", _whole(50, 600_000), "Longest wait for a lock in the database.", unit="milliseconds"
+    )
+    connect_timeout_seconds: int = _setting(
+        5, "CONNECT_TIMEOUT_SECONDS", _whole(2, 60), "Longest wait for a connection to the database.", unit="seconds"
+    )
+    workers: int = _setting(2, "WORKERS", _whole(1, 256), "Worker processes.")
+    threads: int = _setting(4, "THREADS", _whole(1, 256), "Threads of each worker.")
+    pool_size: int = _setting(
+        0, "POOL_SIZE", _whole(1, 256), "Database connections that each worker keeps.", shown="as `REGISTRY_THREADS`"
+    )
+    worker_timeout_seconds: int = _setting(
+        60, "WORKER_TIMEOUT_SECONDS", _whole(5, 3600),
+        "A worker that shows no sign of life for this long is replaced.", unit="seconds",
+    )
+    graceful_timeout_seconds: int = _setting(
+        30, "GRACEFUL_TIMEOUT_SECONDS", _whole(1, 3600),
+        "At a stop, how long requests under way may take to finish.", unit="seconds",
+    )
+    max_requests: int = _setting(
+        100_000, "MAX_REQUESTS", _whole(0, 1_000_000_000),
+        "A worker is replaced after this many requests; 0 means never.",
+    )
+    max_requests_jitter: int = _setting(
+        10_000, "MAX_REQUESTS_JITTER", _whole(0, 1_000_000_000),
+        "Up to so many requests more, drawn by chance, so that workers are not replaced together.",
+    )
+    log_level: str = _setting("info", "LOG_LEVEL", _one_of(*LOG_LEVELS), "One of debug, info, warning, error.")
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        if not self.pool_size:
+            object.__setattr__(self, "pool_size", self.threads)
+        if not self.auth and not is_loopback(self.host):
+            raise ConfigError(
+                f"REGISTRY_AUTH=off would open the registry to everyone who can reach {self.host}: "
+                "remove it, or set REGISTRY_HOST=127.0.0.1."
+            )
+
+
+def variables() -> Iterator[Variable]:
+    """Yield the rows of the table, in its order."""
+    for field in dataclasses.fields(Settings):
+        row = field.metadata
+        shown = row["shown"] or str(field.default)
+        yield Variable(row["variable"], field.name, shown, row["unit"], row["meaning"], row["secret"])
+
+
+def from_env(environ: Mapping[str, str]) -> Settings:
+    """Read all settings from environment variables; an empty variable counts as absent.
+
+    :raises ConfigError: a variable is unknown, or its value is malformed or unsafe.
+    """
+    given = {name: value for name, value in environ.items() if _is_ours(name) and value.strip()}
+    _refuse_service_links(given)
+    _refuse_unknown(given)
+    read = {}
+    for field in dataclasses.fields(Settings):
+        value = _value(field.metadata["variable"], given)
+        if value is not None:
+            read[field.name] = _read(field.metadata, value)
+    return Settings(**read)
+
+
+def database_url(settings: Settings) -> str:
+    """Return the URL of the database.
+
+    :raises ConfigError: none is set, and nobody has started the embedded one.
+    """
+    if settings.database_url is None:
+        raise ConfigError(
+            "REGISTRY_DATABASE_URL is not set: set it to a PostgreSQL database, "
+            "or start the service with `registry serve`, which brings one of its own."
+        )
+    return settings.database_url
+
+
+def with_driver(url: URL) -> str:
+    """Write a PostgreSQL URL out with our driver named: SQLAlchemy 2.1 takes psycopg 3 for a bare postgresql://."""
+    return url.set(drivername=DRIVER).render_as_string(hide_password=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def readme_table() -> str:
+    """Return the settings as the README's table, Markdown."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable in variables():
+        unit = f" {variable.unit}" if variable.unit else ""
+        file = " Or `" + variable.name + "_FILE`: a file that holds it." if variable.secret else ""
+        lines.append(f"| `{variable.name}` | {variable.default}{unit} | {variable.meaning}{file} |")
+    return "\n".join(lines) + "\n"
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_service_links(given: Mapping[str, str]) -> None:
+    """Name the cause where Kubernetes fills our variables: it does so for every service, so also for a 'registry'."""
+    if given.get("REGISTRY_PORT", "").startswith("tcp://"):
+        raise ConfigError(
+            f"REGISTRY_PORT={given['REGISTRY_PORT']} was set by Kubernetes for a service named 'registry': "
+            "set enableServiceLinks: false in the pod, or give that service another name."
+        )
+
+
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    known = {variable.name for variable in variables()}
+    known |= {variable.name + "_FILE" for variable in variables() if variable.secret}
+    for name in sorted(given):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "the README lists all settings; remove it."
+            raise ConfigError(f"{name} is not a setting of the registry: {hint}")
+
+
+def _value(name: str, given: Mapping[str, str]) -> str | None:
+    file = given.get(name + "_FILE")
+    if file is None:
+        return given[name].strip() if name in given else None
+    if name in given:
+        raise ConfigError(f"{name} and {name}_FILE are both set: remove one of them.")
+    return _secret(name + "_FILE", file.strip())
+
+
+def _secret(variable: str, path: str) -> str:
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ConfigError(f"{variable}={path} cannot be read: {why}.") from None
+    if not secret:
+        raise ConfigError(f"{variable}={path} is empty: write the secret into it.")
+    return secret
+
+
+def _read(row: Mapping[str, Any], value: str) -> Any:
+    try:
+        return row["read"](value)
+    except _Refused as refused:
+        shown = "" if row["secret"] else f"={value}"
+        raise ConfigError(f"{row['variable']}{shown} {refused}.") from None

@@ -1,0 +1,156 @@
+"""The database connection, and the only place that commits.
+
+`transaction()` tells the database who acts, why, and under which request; the database writes the audit log from
+that, and refuses a write that comes without.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from flask import Flask, current_app, g, has_app_context
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from registry.config import Settings
+from registry.errors import Conflict, RegistryError, Unavailable
+
+db = SQLAlchemy()
+
+# What PostgreSQL reports when the fault is neither the caller's nor lasting. Source: PostgreSQL manual, appendix A.
+PASSING_CLASSES = ("08", "40", "53", "57")  # connection, rollback, resources, operator intervention
+LOCK_NOT_AVAILABLE = "55P03"
+READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
+
+SET_CONTEXT = select(
+    func.set_config("app.actor", bindparam("actor"), True),
+    func.set_config("app.credential", bindparam("credential"), True),
+    func.set_config("app.request_id", bindparam("request_id"), True),
+    func.set_config("app.reason", bindparam("reason"), True),
+)
+
+
+class Actor(Protocol):
+    """Whoever a change is written down to."""
+
+    @property
+    def id(self) -> str:
+        """A stable, pseudonymous identity, such as `principal:17`."""
+
+    @property
+    def credential(self) -> str:
+        """What it proved its identity with, such as `token:9`; empty if nothing."""
+
+
+def init(app: Flask, settings: Settings, url: str) -> None:
+    """Connect the application to the PostgreSQL at `url`."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    db.init_app(app)
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """How connections are pooled, and after how long the server or the network is given up on."""
+    limits = {
+        "statement_timeout": settings.statement_timeout_ms,
+        "lock_timeout": settings.lock_timeout_ms,
+        "idle_in_transaction_session_timeout": settings.statement_timeout_ms * 2,
+        "timezone": "UTC",
+    }
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.connect_timeout_seconds,
+        "pool_pre_ping": True,
+        "connect_args": {
+            "connect_timeout": int(settings.connect_timeout_seconds),
+            "application_name": "model-registry",
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    }
+
+
+def settings_of(session: Session) -> Settings:
+    """The settings of the service that this session belongs to."""
+    settings: Settings = session.info["settings"]
+    return settings
+
+
+@contextmanager
+def transaction(actor: Actor, *, reason: str | None = None, request_id: str | None = None) -> Iterator[Session]:
+    """Do one change as `actor`: commit on leaving the block, roll back on any exception.
+
+    :raises Unavailable: the database cannot do it now; nothing was changed.
+    """
+    with unaudited() as session:
+        session.info["settings"] = current_app.config["REGISTRY"]
+        context = {
+            "actor": actor.id,
+            "credential": actor.credential,
+            "request_id": request_id or current_request_id(),
+            "reason": reason or "",
+        }
+        session.execute(SET_CONTEXT, context)
+        yield session
+
+
+@contextmanager
+def unaudited() -> Iterator[Session]:
+    """Write what is no change of the registry's state; the database refuses anything else that comes this way.
+
+    :raises Unavailable: the database cannot do it now; nothing was changed.
+    """
+    session = db.session()
+    try:
+        session.rollback()  # ends a read that came before: what follows begins its own transaction
+        yield session
+        session.commit()
+    except (DBAPIError, PoolTimeoutError) as error:
+        abandon(session)
+        refusal = translate(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+    except BaseException:
+        abandon(session)
+        raise
+
+
+def abandon(session: Session) -> None:
+    """Roll back; a connection that cannot even do that is thrown away."""
+    try:
+        session.rollback()
+    except DBAPIError:
+        session.invalidate()
+
+
+def current_request_id() -> str:
+    """The id of the request being served, or a new one outside a request."""
+    known: str | None = g.get("request_id") if has_app_context() else None
+    return known or str(uuid.uuid4())
+
+
+def translate(error: Exception) -> RegistryError | None:
+    """What a fault of the database means to a caller, or None where the fault is ours."""
+    if isinstance(error, PoolTimeoutError):
+        return Unavailable("The service is busy: no database connection became free in time. Try again.")
+    if not isinstance(error, DBAPIError):
+        return None
+    code: str = getattr(error.orig, "pgcode", None) or ""
+    if isinstance(error, IntegrityError):
+        return Conflict("The change contradicts another one made at the same moment. Read the state and try again.")
+    if code == LOCK_NOT_AVAILABLE or code.startswith("57014"):
+        return Unavailable("The database took too long, for instance because of another change. Try again.")
+    # A connection that fails before any answer carries no code at all.
+    lost = error.connection_invalidated or (not code and type(error).__name__ in {"OperationalError", "InterfaceError"})
+    if lost or code == READ_ONLY or code[:2] in PASSING_CLASSES:
+        return Unavailable("The database is not reachable at the moment. Try again.")
+    return None

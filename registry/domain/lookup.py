@@ -1,0 +1,100 @@
+"""The questions for registered models and model versions as they are now; asked by several parts of the domain.
+
+Nothing here asks for a permission: the functions that call these have.
+"""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Select, func, literal, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
+from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
+
+from registry.domain import names
+from registry.errors import ModelNotFound, VersionNotFound
+from registry.tables import Alias, ModelVersion, RegisteredModel
+from registry.vocabulary import Stage
+
+
+def find_model(session: Session, name: str) -> RegisteredModel:
+    """The live model of this name.
+
+    :raises ModelNotFound: no such model.
+    """
+    model = session.scalar(live_models().where(RegisteredModel.name == name))
+    if model is None:
+        raise ModelNotFound(name)
+    return model
+
+
+def live_models() -> Select[tuple[RegisteredModel]]:
+    """The models that are not deleted."""
+    return select(RegisteredModel).where(RegisteredModel.deleted_at.is_(None))
+
+
+def live_versions(name: str) -> Select[tuple[ModelVersion]]:
+    """The question for the versions of the model of this name, with all that is shown of them."""
+    return (
+        select(ModelVersion)
+        .join(ModelVersion.model)
+        .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None), ModelVersion.deleted_at.is_(None))
+        .options(
+            contains_eager(ModelVersion.model),
+            selectinload(ModelVersion.tags),
+            selectinload(ModelVersion.aliases),
+        )
+    )
+
+
+def highest(name: str) -> Select[tuple[ModelVersion]]:
+    """The question for the version with the highest number."""
+    return live_versions(name).order_by(ModelVersion.number.desc()).limit(1)
+
+
+def find_version(session: Session, name: str, number: int) -> ModelVersion:
+    """The live version of this number.
+
+    :raises VersionNotFound: no such version, or no such model.
+    """
+    if not 1 <= number <= names.HIGHEST_NUMBER:
+        raise VersionNotFound(name, number)
+    question = live_versions(name).where(ModelVersion.number == number)
+    version = session.scalar(question.execution_options(populate_existing=True))
+    if version is None:
+        raise VersionNotFound(name, number)
+    return version
+
+
+def newest(session: Session, model_ids: Collection[int], stages: Sequence[Stage]) -> list[ModelVersion]:
+    """For each of these models the highest-numbered version in each of these stages, with tags and aliases.
+
+    One index look-up for each model and stage, however many versions there are.
+    """
+    model = func.unnest(literal(list(model_ids), ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
+    stage = func.unnest(literal([str(s) for s in stages], ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
+    top = (
+        select(ModelVersion)
+        .where(
+            ModelVersion.model_id == model.c.id,
+            ModelVersion.stage == stage.c.stage,
+            ModelVersion.deleted_at.is_(None),
+        )
+        .order_by(ModelVersion.number.desc())
+        .limit(1)
+        .lateral("top")
+    )
+    entity = aliased(ModelVersion, top)
+    question = (
+        select(entity)
+        .select_from(model)
+        .join(stage, true())
+        .join(top, true())
+        .options(selectinload(entity.tags), selectinload(entity.aliases), selectinload(entity.model))
+        .order_by(top.c.model_id, top.c.number)
+    )
+    return list(session.scalars(question))
+
+
+def aliased_version(name: str, alias: str) -> Select[tuple[ModelVersion]]:
+    """The question for the version that an alias names."""
+    pointed = (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number)
+    return live_versions(name).join(Alias, pointed).where(Alias.alias == alias)

@@ -1,0 +1,142 @@
+"""Model versions: the builds of a registered model, numbered by the registry."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.orm import Session
+
+from registry.db import settings_of
+from registry.domain import access, lookup, names, registered_models, sources
+from registry.domain.access import Principal
+from registry.errors import ModelNotFound, VersionNotFound
+from registry.tables import Alias, ModelVersion, ModelVersionTag, RegisteredModel
+from registry.vocabulary import Permission, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A version of a model whose row this transaction holds, and the instant that all its changes share."""
+
+    version: ModelVersion
+    model: RegisteredModel
+    instant: datetime
+
+
+def get(session: Session, principal: Principal, name: str, number: int) -> ModelVersion:
+    """One version with its tags and aliases.
+
+    :raises Forbidden: the principal may not read it.
+    :raises VersionNotFound: no such version, or no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    return lookup.find_version(session, name, number)
+
+
+def lock(session: Session, name: str, number: int) -> Locked:
+    """Lock the row of the model, then read the version.
+
+    :raises VersionNotFound: no such version, or no such model.
+    """
+    try:
+        held = registered_models.lock(session, name)
+    except ModelNotFound:
+        raise VersionNotFound(name, number) from None
+    return Locked(lookup.find_version(session, name, number), held.model, held.instant)
+
+
+def create(
+    session: Session,
+    principal: Principal,
+    name: str,
+    *,
+    source: str,
+    run_id: str | None = None,
+    run_link: str = "",
+    description: str | None = None,
+    logged_model_id: str | None = None,
+    tags: dict[str, str],
+) -> ModelVersion:
+    """Register one more version of a model, in stage None, with the next number.
+
+    :raises Forbidden: the principal may not register versions of it.
+    :raises Invalid: source, a text or a tag is not right.
+    :raises NotFound: no such model, or the source names a version that does not exist.
+    """
+    access.require(principal, Permission.REGISTER, name)
+    check_texts(run_id, run_link, description, tags)
+    asked = sources.Asked(source, run_id, logged_model_id, is_prompt=tags.get(names.PROMPT_TAG, "").lower() == "true")
+    origin = sources.accept(session, principal, asked, settings_of(session))
+    held = registered_models.lock(session, name)
+    number = held.model.last_number + 1
+    held.model.last_number = number
+    held.model.updated_at = held.instant
+    version = ModelVersion(
+        model_id=held.model.id,
+        number=number,
+        stage=Stage.NONE,
+        source=origin.source,
+        run_id=origin.run_id,
+        run_link=run_link,
+        storage_location=origin.storage_location,
+        logged_model_id=origin.logged_model_id,
+        description=description,
+        created_at=held.instant,
+        updated_at=held.instant,
+        created_by=principal.id,
+    )
+    session.add(version)
+    session.flush()  # the tags refer to the row
+    session.add_all(
+        ModelVersionTag(model_id=held.model.id, number=number, key=key, value=value) for key, value in tags.items()
+    )
+    session.flush()  # so that the answer reads what was written
+    return lookup.find_version(session, name, number)
+
+
+def check_texts(run_id: str | None, run_link: str, description: str | None, tags: dict[str, str]) -> None:
+    """:raises Invalid: one of them is too long or otherwise not right."""
+    names.check_text("run_id", run_id, names.RUN_ID_MAX)
+    names.check_text("run_link", run_link, names.RUN_LINK_MAX)
+    names.check_text("description", description, names.DESCRIPTION_MAX)
+    names.check_tags(tags)
+
+
+def describe(session: Session, principal: Principal, name: str, number: int, description: str | None) -> ModelVersion:
+    """Replace the description of a version.
+
+    :raises Forbidden: the principal may not describe it.
+    :raises Invalid: the description is too long.
+    :raises VersionNotFound: no such version.
+    """
+    access.require(principal, Permission.DESCRIBE, name)
+    names.check_text("description", description, names.DESCRIPTION_MAX)
+    held = lock(session, name, number)
+    held.version.description = description
+    held.version.updated_at = held.instant
+    session.flush()
+    return held.version
+
+
+def delete(session: Session, principal: Principal, name: str, number: int) -> None:
+    """Take a version off every face, and its aliases with it. Its row stays; its number is not given again.
+
+    :raises Forbidden: the principal may not delete it.
+    :raises VersionNotFound: no such version.
+    """
+    access.require(principal, Permission.DELETE, name)
+    held = lock(session, name, number)
+    session.execute(sql_delete(Alias).where(Alias.model_id == held.model.id, Alias.number == number))
+    held.version.deleted_at = held.instant
+    held.version.updated_at = held.instant
+    held.model.updated_at = held.instant
+
+
+def download_uri(session: Session, principal: Principal, name: str, number: int) -> str:
+    """Where the files of a version are: the location resolved at registration, or else the source as it was given.
+
+    :raises Forbidden: the principal may not read it.
+    :raises VersionNotFound: no such version.
+    """
+    version = get(session, principal, name, number)
+    return version.storage_location or version.source

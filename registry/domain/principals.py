@@ -1,0 +1,40 @@
+"""Principals: who acts, by id; and what they are called, for showing."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from registry.tables import Principal
+
+PREFIX = "principal:"
+
+
+def actor_id(number: int) -> str:
+    """The id under which a principal acts, as it stands in the audit log."""
+    return f"{PREFIX}{number}"
+
+
+def named(session: Session, name: str) -> int:
+    """The number of the principal of this name, made if there is none."""
+    made = insert(Principal).values(name=name).on_conflict_do_nothing(constraint="uq_principals_name")
+    number = session.scalar(made.returning(Principal.id))
+    if number is None:
+        number = session.scalars(select(Principal.id).where(Principal.name == name)).one()
+    return number
+
+
+def names_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
+    """What these ids are called, in one query; an id without a name is left out."""
+    numbers = {int(one.removeprefix(PREFIX)) for one in ids if one.startswith(PREFIX)}
+    if not numbers:
+        return {}
+    rows = session.execute(select(Principal.id, Principal.name).where(Principal.id.in_(numbers)))
+    return {actor_id(number): name for number, name in rows}
+
+
+def ids_called(session: Session, name: str) -> list[str]:
+    """The ids that a filter by actor means: of the principal called so, and the text itself as an id."""
+    number = session.scalar(select(Principal.id).where(Principal.name == name))
+    return [name] if number is None else [name, actor_id(number)]

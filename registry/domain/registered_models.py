@@ -1,0 +1,218 @@
+"""Registered models: the named lines of model versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased, selectinload
+
+from registry.db import settings_of
+from registry.domain import access, lookup, names
+from registry.domain.access import Principal
+from registry.errors import AlreadyExists, ModelNotFound
+from registry.tables import (
+    ModelVersion,
+    NameInterval,
+    RegisteredModel,
+    RegisteredModelTag,
+)
+from registry.vocabulary import Permission, Stage
+
+WITH_TAGS_AND_ALIASES = (selectinload(RegisteredModel.tags), selectinload(RegisteredModel.aliases))
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A registered model whose row this transaction holds, and the instant that all its changes share."""
+
+    model: RegisteredModel
+    instant: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetail:
+    """A registered model with the newest version of each stage."""
+
+    model: RegisteredModel
+    latest_versions: list[ModelVersion]
+
+
+def lock(session: Session, name: str) -> Locked:
+    """Lock the row of a model, so that changes under it take turns, and read the clock under that lock.
+
+    :raises ModelNotFound: no such model.
+    """
+    held = (
+        select(RegisteredModel)
+        .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None))
+        .with_for_update(key_share=True)
+        .cte("held")
+    )
+    entity = aliased(RegisteredModel, held)
+    instant = func.audit.instant(literal("model:").concat(held.c.id))
+    row = session.execute(select(entity, instant).execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        raise ModelNotFound(name)
+    return Locked(*row)
+
+
+def get(session: Session, principal: Principal, name: str) -> ModelDetail:
+    """One model with its tags, aliases and newest versions.
+
+    :raises Forbidden: the principal may not read it.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    return detail(session, name)
+
+
+def detail(session: Session, name: str) -> ModelDetail:
+    """What `get` answers, for a caller that has just been allowed to change the model."""
+    question = lookup.live_models().where(RegisteredModel.name == name).options(*WITH_TAGS_AND_ALIASES)
+    model = session.scalar(question.execution_options(populate_existing=True))
+    if model is None:
+        raise ModelNotFound(name)
+    return ModelDetail(model, lookup.newest(session, [model.id], list(Stage)))
+
+
+def latest_versions(
+    session: Session, principal: Principal, name: str, stages: Sequence[Stage] = tuple(Stage)
+) -> list[ModelVersion]:
+    """The newest version in each of these stages; nothing for a stage that is empty.
+
+    :raises Forbidden: the principal may not read it.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    return lookup.newest(session, [lookup.find_model(session, name).id], stages)
+
+
+def create(
+    session: Session, principal: Principal, name: str, *, description: str | None = None, tags: dict[str, str]
+) -> ModelDetail:
+    """Register a name.
+
+    :raises Forbidden: the principal may not register models.
+    :raises Invalid: name, description or a tag is not right.
+    :raises AlreadyExists: the name is taken, by a model or by a prompt.
+    """
+    access.require(principal, Permission.REGISTER, name)
+    names.check_model_name(name)
+    names.check_text("description", description, names.DESCRIPTION_MAX)
+    names.check_tags(tags)
+    refuse_taken(session, name, is_prompt=names.PROMPT_TAG in tags)
+    model_id = insert_model(session, principal, name, description)
+    if model_id is None:
+        raise AlreadyExists(f"Registered Model (name={name}) already exists.")
+    session.add_all(RegisteredModelTag(model_id=model_id, key=key, value=value) for key, value in tags.items())
+    session.flush()  # so that the answer reads what was written
+    return detail(session, name)
+
+
+def insert_model(session: Session, principal: Principal, name: str, description: str | None) -> int | None:
+    """Insert the row, at the instant of its new stream; None if another transaction has just taken the name."""
+    model_id = session.scalar(text("SELECT nextval(pg_get_serial_sequence('registry.registered_models', 'id'))"))
+    instant = session.scalar(select(func.audit.instant(f"model:{model_id}")))
+    row = insert(RegisteredModel).values(
+        id=model_id,
+        name=name,
+        description=description or None,
+        last_number=numbers_used(session, name),
+        created_at=instant,
+        updated_at=instant,
+        created_by=principal.id,
+    )
+    row = row.on_conflict_do_nothing(
+        index_elements=[RegisteredModel.name], index_where=RegisteredModel.deleted_at.is_(None)
+    )
+    return session.scalar(row.returning(RegisteredModel.id))
+
+
+def numbers_used(session: Session, name: str) -> int:
+    """The highest version number that any model gave while it had this name, so that none is ever used twice."""
+    if settings_of(session).version_numbers == "restart":
+        return 0
+    used = (
+        select(func.max(RegisteredModel.last_number))
+        .join(NameInterval, NameInterval.model_id == RegisteredModel.id)
+        .where(NameInterval.name == name)
+    )
+    return session.scalar(used) or 0
+
+
+def refuse_taken(session: Session, name: str, *, is_prompt: bool) -> None:
+    """:raises AlreadyExists: a live model or prompt has this name; the text says which."""
+    model = session.scalar(
+        lookup.live_models().where(RegisteredModel.name == name).options(selectinload(RegisteredModel.tags))
+    )
+    if model is None:
+        return
+    held_by_prompt = any(tag.key == names.PROMPT_TAG for tag in model.tags)
+    if held_by_prompt == is_prompt:
+        raise AlreadyExists(f"{'Prompt' if is_prompt else 'Registered Model'} (name={name}) already exists.")
+    new, old = ("prompt", "registered model") if is_prompt else ("registered model", "prompt")
+    raise AlreadyExists(
+        f"Tried to create a {new} with name '{name}', but the name is already taken by a {old}. "
+        "MLflow does not allow creating a model and a prompt with the same name."
+    )
+
+
+def rename(session: Session, principal: Principal, name: str, new_name: str) -> ModelDetail:
+    """Give a model another name. Versions, tags, aliases and numbers stay; nothing leads from the old name.
+
+    :raises Forbidden: the principal may not rename it.
+    :raises Invalid: the new name is not right.
+    :raises ModelNotFound: no such model.
+    :raises AlreadyExists: the new name is taken.
+    """
+    access.require(principal, Permission.RENAME, name)
+    names.check_model_name(new_name, "new_name")
+    held = lock(session, name)
+    held.model.updated_at = held.instant
+    if new_name != name:
+        held.model.last_number = max(held.model.last_number, numbers_used(session, new_name))
+        take_name(session, held.model, new_name)
+    touched = update(ModelVersion).where(ModelVersion.model_id == held.model.id).values(updated_at=held.instant)
+    session.execute(touched, execution_options={"synchronize_session": False})
+    session.flush()
+    return detail(session, new_name)
+
+
+def take_name(session: Session, model: RegisteredModel, new_name: str) -> None:
+    """Rename the row; the unique index decides who has the name, also between two transactions."""
+    try:
+        with session.begin_nested():
+            model.name = new_name
+    except IntegrityError:
+        raise AlreadyExists(f"Registered Model (name={new_name}) already exists.") from None
+
+
+def describe(session: Session, principal: Principal, name: str, description: str | None) -> ModelDetail:
+    """Replace the description; None or an empty one clears it.
+
+    :raises Forbidden: the principal may not describe it.
+    :raises Invalid: the description is too long.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.DESCRIBE, name)
+    names.check_text("description", description, names.DESCRIPTION_MAX)
+    held = lock(session, name)
+    held.model.description = description or None
+    held.model.updated_at = held.instant
+    session.flush()
+    return detail(session, name)
+
+
+def delete(session: Session, principal: Principal, name: str) -> None:
+    """Take a model with all its versions off every face. Its rows stay; its version numbers are not given again.
+
+    :raises Forbidden: the principal may not delete it.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.DELETE, name)
+    held = lock(session, name)
+    held.model.deleted_at = held.instant
+    held.model.updated_at = held.instant

@@ -1,0 +1,221 @@
+"""Tokens: how principals prove who they are. A token is shown once; the database keeps its SHA-256 digest.
+
+A digest without salt or stretching is enough, because a token is not a password: it has 160 random bits. The prefix
+`mreg_` lets secret scanners find a leaked one.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from registry.domain import access, names, principals
+from registry.domain.access import Principal
+from registry.errors import Invalid, NotFound
+from registry.tables import Principal as PrincipalRow
+from registry.tables import Token
+from registry.vocabulary import Permission, Role
+
+PREFIX = "mreg_"
+SECRET_BYTES = 20
+NAME_MAX = 200
+DESCRIPTION_MAX = 1_000
+FIRST_NAME = "admin"
+NOTE_USE_EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """What may be known about a token."""
+
+    id: int
+    principal_name: str
+    role: Role
+    description: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken(TokenInfo):
+    """A token just made, with its secret, which is shown this once."""
+
+    secret: str
+
+
+def create(
+    session: Session,
+    principal: Principal,
+    *,
+    name: str,
+    role: Role,
+    description: str | None = None,
+    expires_at: datetime | None = None,
+) -> IssuedToken:
+    """Make a token for the principal called `name`, who is made too if there is none.
+
+    :raises Forbidden: the principal may not make tokens.
+    :raises Invalid: the name is blank or too long, or the expiry has passed.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    if not name.strip():
+        raise names.missing("name")
+    names.check_text("name", name, NAME_MAX)
+    names.check_text("description", description, DESCRIPTION_MAX)
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Invalid("A token cannot expire in the past.", "expires_at")
+    secret = PREFIX + secrets.token_hex(SECRET_BYTES)
+    row = issue(session, name, role, secret, description=description, expires_at=expires_at)
+    return IssuedToken(
+        id=row.id,
+        principal_name=name,
+        role=role,
+        description=description,
+        created_at=row.created_at,
+        expires_at=expires_at,
+        revoked_at=None,
+        last_used_at=None,
+        secret=secret,
+    )
+
+
+def issue(
+    session: Session,
+    name: str,
+    role: Role,
+    secret: str,
+    *,
+    description: str | None,
+    expires_at: datetime | None = None,
+    from_settings: bool = False,
+) -> Token:
+    """Write the row of a token."""
+    row = Token(
+        principal_id=principals.named(session, name),
+        role=role,
+        digest=digest(secret),
+        from_settings=from_settings,
+        description=description,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()  # the answer shows its id
+    return row
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a token."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).digest()
+
+
+def search(session: Session, principal: Principal) -> list[TokenInfo]:
+    """All tokens, oldest first, without their secrets.
+
+    :raises Forbidden: the principal may not see tokens.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    question = select(Token, PrincipalRow.name).join(Token.principal).order_by(Token.id)
+    return [
+        TokenInfo(
+            id=row.id,
+            principal_name=name,
+            role=Role(row.role),
+            description=row.description,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+        for row, name in session.execute(question)
+    ]
+
+
+def revoke(session: Session, principal: Principal, token_id: int) -> None:
+    """Make a token worthless, at once; revoking it again changes nothing.
+
+    :raises Forbidden: the principal may not revoke tokens.
+    :raises NotFound: no such token.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    row = session.get(Token, token_id, with_for_update=True) if 1 <= token_id < 2**63 else None
+    if row is None:
+        raise NotFound(f"Token {token_id} not found.")
+    if row.revoked_at is None:
+        row.revoked_at = session.scalar(select(func.clock_timestamp()))
+
+
+def ensure_administrator(session: Session, operator: Principal, given: str | None) -> str | None:
+    """See to it that there is an administrator's token: the given one, or a new one if there is none at all.
+
+    A given token replaces the one given at an earlier start. Returns the secret of a token made here, to be shown.
+
+    :raises Forbidden: the operator may not make tokens.
+    """
+    access.require(operator, Permission.ADMINISTER)
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("registry.first_token"))))
+    if given is not None:
+        accept_given(session, given)
+        return None
+    usable = select(Token.id).where(Token.role == Role.ADMINISTRATOR, *valid_now()).limit(1)
+    if session.scalar(usable) is not None:
+        return None
+    return create(
+        session, operator, name=FIRST_NAME, role=Role.ADMINISTRATOR, description="made at the first start"
+    ).secret
+
+
+def accept_given(session: Session, given: str) -> None:
+    """Let the token from the settings in, and no other that once came from there."""
+    mine = digest(given)
+    others = select(Token).where(Token.from_settings, Token.revoked_at.is_(None), Token.digest != mine)
+    for row in session.scalars(others.with_for_update()):
+        row.revoked_at = session.scalar(select(func.clock_timestamp()))
+    row_now = session.scalar(select(Token).where(Token.digest == mine).with_for_update())
+    if row_now is None:
+        issue(session, FIRST_NAME, Role.ADMINISTRATOR, given, description="from the settings", from_settings=True)
+    elif row_now.from_settings:
+        row_now.revoked_at = None
+
+
+def valid_now() -> tuple[object, ...]:
+    """The conditions under which a token opens the door."""
+    return Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > func.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a token, and whether it is time to note that it was used."""
+
+    principal: Principal
+    token_id: int
+    note_use: bool
+
+
+def authenticate(session: Session, secret: str) -> Holder | None:
+    """Whose token this is; None if it is nobody's, has expired or was revoked. One indexed query.
+
+    The look-up is by digest, so how long it takes says nothing about how near a guess came.
+    """
+    question = (
+        select(Token.id, Token.role, Token.last_used_at, PrincipalRow.id, PrincipalRow.name)
+        .join(Token.principal)
+        .where(Token.digest == digest(secret), *valid_now())
+    )
+    row = session.execute(question).one_or_none()
+    if row is None:
+        return None
+    token_id, role, last_used_at, principal_id, name = row
+    principal = Principal(principals.actor_id(principal_id), name, Role(role), f"token:{token_id}")
+    stale = last_used_at is None or last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
+    return Holder(principal, token_id, note_use=stale)
+
+
+def note_use(session: Session, token_id: int) -> None:
+    """Note that a token was used: seldom, so that reading does not become writing. Not an event of the log."""
+    stale = or_(Token.last_used_at.is_(None), Token.last_used_at < func.now() - NOTE_USE_EVERY)
+    session.execute(update(Token).where(Token.id == token_id, stale).values(last_used_at=func.clock_timestamp()))

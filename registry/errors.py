@@ -1,0 +1,90 @@
+"""What the registry refuses, in its own words. No status codes: each face maps these classes to its wire.
+
+The texts of missing and duplicate things are those that MLflow clients and scripts already match on.
+"""
+
+
+class RegistryError(Exception):
+    """Base of everything that the registry refuses; `message` says what to do and is safe to show."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Invalid(RegistryError):
+    """The request makes no sense, whatever the state of the registry. `field` names the culprit if there is one."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Unauthenticated(RegistryError):
+    """No credential, or one that is unknown, expired or revoked."""
+
+
+class Forbidden(RegistryError):
+    """The principal is known but lacks the permission."""
+
+
+class NotFound(RegistryError):
+    """The thing named does not exist, or was deleted."""
+
+
+class ModelNotFound(NotFound):
+    """No registered model of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Registered Model with name={name} not found")
+
+
+class VersionNotFound(NotFound):
+    """No such version of this model, or no such model."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"Model Version (name={name}, version={number}) not found")
+
+
+class NoVersions(NotFound):
+    """The model exists but has no version, so it has no latest one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Latest version not found for model {name}.")
+
+
+class StageEmpty(NotFound):
+    """The model exists but none of its versions is in this stage."""
+
+    def __init__(self, name: str, stage: str) -> None:
+        super().__init__(f"No versions of model with name '{name}' and stage '{stage}' found")
+
+
+class AliasNotFound(NotFound):
+    """The model exists but has no such alias."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"Registered model alias {alias} not found.")
+
+
+class CommentNotFound(NotFound):
+    """No comment of this number on this subject."""
+
+    def __init__(self, comment_id: int) -> None:
+        super().__init__(f"Comment {comment_id} not found.")
+
+
+class AlreadyExists(RegistryError):
+    """The name is taken."""
+
+
+class Conflict(RegistryError):
+    """The state of the registry is not the one that the caller expects."""
+
+
+class Unavailable(RegistryError):
+    """The database cannot answer now. Trying again after `retry_after` seconds may succeed; nothing was changed."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

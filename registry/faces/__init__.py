@@ -1,0 +1,72 @@
+"""The ways in. Each face has a prefix; a URL that nobody matched is refused in the words of the face it points at."""
+
+from flask import Flask, Response, current_app, g, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from registry.db import translate
+from registry.errors import RegistryError
+from registry.faces import inbound, mlflow, rest
+from registry.faces.health import health
+
+MLFLOW_PREFIXES = ("/api/2.0/mlflow/", "/ajax-api/", "/api/3.0/mlflow/")
+
+
+def register(app: Flask) -> None:
+    """Mount all faces."""
+    app.before_request(inbound.identify)
+    app.after_request(outbound)
+    mlflow.register(app)
+    rest.register(app)
+    app.register_blueprint(health)
+    app.register_error_handler(RegistryError, refuse)
+    app.register_error_handler(HTTPException, refuse_http)
+    app.register_error_handler(DBAPIError, refuse_database)
+    app.register_error_handler(PoolTimeoutError, refuse_database)
+    app.register_error_handler(Exception, refuse_fault)
+
+
+def outbound(response: Response) -> Response:
+    """What every answer bears."""
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def speaks_mlflow() -> bool:
+    """Whether the request points at the MLflow face."""
+    return request.path.startswith(MLFLOW_PREFIXES)
+
+
+def refuse(error: RegistryError) -> Response:
+    """Render a refusal that reached no face, in the words of the one it was meant for."""
+    return mlflow.refuse(error) if speaks_mlflow() else rest.refuse(error)
+
+
+def refuse_http(error: HTTPException) -> Response:
+    """Render what the web server itself refuses; what it says about verbs and waiting goes along."""
+    response = mlflow.refuse_http(error) if speaks_mlflow() else rest.refuse_http(error)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def refuse_database(error: Exception) -> Response:
+    """A fault of the database: passing ones are said to be so, others are ours."""
+    refusal = translate(error)
+    return refuse_fault(error) if refusal is None else refuse(refusal)
+
+
+def refuse_fault(error: Exception) -> Response:
+    """A fault of ours: written to the log with its trace, answered without."""
+    log_fault(error)
+    said = "The service failed. The fault is written down under the request id; please report it."
+    return refuse_http(InternalServerError(said))
+
+
+def log_fault(error: Exception) -> None:
+    """Write a fault down where operators look, under the id that the caller was given."""
+    current_app.logger.error("request %s failed", g.get("request_id"), exc_info=error)

@@ -1,0 +1,153 @@
+"""MLflow's routes for registered models, their tags and aliases."""
+
+from typing import Any
+
+from flask import Blueprint, g
+
+from registry.domain import aliases, names, registered_models, searching, tags
+from registry.domain.searching import Search
+from registry.faces.contract import operation
+from registry.faces.inbound import change, concerns, reading
+from registry.faces.mlflow import filters, schemas
+from registry.faces.mlflow.wire import load
+from registry.vocabulary import Stage
+
+Answer = dict[str, Any]
+ONE = schemas.OneRegisteredModel()
+
+
+def one(detail: registered_models.ModelDetail) -> Answer:
+    """`{"registered_model": …}`."""
+    return dict(ONE.dump({"registered_model": detail}))
+
+
+@operation("Register a model", body=schemas.CreateRegisteredModel, answer=schemas.OneRegisteredModel)
+def create() -> Answer:
+    """POST registered-models/create."""
+    asked = load(schemas.CreateRegisteredModel)
+    concerns(asked["name"])
+    with change() as session:
+        return one(registered_models.create(session, g.principal, **asked))
+
+
+@operation("Rename a model", body=schemas.RenameRegisteredModel, answer=schemas.OneRegisteredModel)
+def rename() -> Answer:
+    """POST registered-models/rename."""
+    asked = load(schemas.RenameRegisteredModel)
+    concerns(asked["name"])
+    with change() as session:
+        return one(registered_models.rename(session, g.principal, **asked))
+
+
+@operation("Describe a model", body=schemas.UpdateRegisteredModel, answer=schemas.OneRegisteredModel)
+def update() -> Answer:
+    """PATCH registered-models/update."""
+    asked = load(schemas.UpdateRegisteredModel)
+    concerns(asked["name"])
+    with change() as session:
+        return one(registered_models.describe(session, g.principal, **asked))
+
+
+@operation("Delete a model", body=schemas.ModelName, answer=schemas.Nothing)
+def delete() -> Answer:
+    """DELETE registered-models/delete."""
+    asked = load(schemas.ModelName)
+    concerns(asked["name"])
+    with change() as session:
+        registered_models.delete(session, g.principal, **asked)
+        return {}
+
+
+@operation("Get a model", query=schemas.ModelName, answer=schemas.OneRegisteredModel)
+def get() -> Answer:
+    """GET registered-models/get."""
+    asked = load(schemas.ModelName)
+    concerns(asked["name"])
+    return one(registered_models.get(reading(), g.principal, **asked))
+
+
+@operation("Search models", query=schemas.SearchRegisteredModels, answer=schemas.ManyRegisteredModels)
+def search() -> Answer:
+    """GET registered-models/search."""
+    asked = load(schemas.SearchRegisteredModels)
+    prompts, comparisons = filters.split_prompt_mode(filters.parse_model_filter(asked["filter"]))
+    order = filters.parse_model_order_by(asked["order_by"])
+    question = Search(comparisons, order, prompts, asked["max_results"], asked["page_token"])
+    page = searching.models(reading(), g.principal, question)
+    return dict(schemas.ManyRegisteredModels().dump(page))
+
+
+@operation("The newest version of each stage", body=schemas.GetLatestVersions, answer=schemas.LatestVersions)
+def get_latest_versions() -> Answer:
+    """POST and GET registered-models/get-latest-versions."""
+    asked = load(schemas.GetLatestVersions)
+    concerns(asked["name"])
+    stages = [names.parse_stage(word) for word in asked["stages"]] or list(Stage)
+    found = registered_models.latest_versions(reading(), g.principal, asked["name"], stages)
+    return dict(schemas.LatestVersions().dump({"model_versions": found}))
+
+
+@operation("Tag a model", body=schemas.SetModelTag, answer=schemas.Nothing)
+def set_tag() -> Answer:
+    """POST registered-models/set-tag."""
+    asked = load(schemas.SetModelTag)
+    concerns(asked["name"])
+    with change() as session:
+        tags.set_on_model(session, g.principal, **asked)
+        return {}
+
+
+@operation("Remove a model's tag", body=schemas.ModelTagKey, answer=schemas.Nothing)
+def delete_tag() -> Answer:
+    """DELETE registered-models/delete-tag."""
+    asked = load(schemas.ModelTagKey)
+    concerns(asked["name"])
+    with change() as session:
+        tags.unset_on_model(session, g.principal, **asked)
+        return {}
+
+
+@operation("Set an alias", body=schemas.SetAlias, answer=schemas.Nothing)
+def set_alias() -> Answer:
+    """POST registered-models/alias."""
+    asked = load(schemas.SetAlias)
+    concerns(asked["name"])
+    with change() as session:
+        aliases.set(session, g.principal, **asked)
+        return {}
+
+
+@operation("Remove an alias", body=schemas.AliasKey, answer=schemas.Nothing)
+def delete_alias() -> Answer:
+    """DELETE registered-models/alias."""
+    asked = load(schemas.AliasKey)
+    concerns(asked["name"])
+    with change() as session:
+        aliases.unset(session, g.principal, **asked)
+        return {}
+
+
+@operation("The version that an alias names", query=schemas.AliasKey, answer=schemas.OneModelVersion)
+def get_by_alias() -> Answer:
+    """GET registered-models/alias."""
+    asked = load(schemas.AliasKey)
+    concerns(asked["name"])
+    version = aliases.get(reading(), g.principal, **asked)
+    return dict(schemas.OneModelVersion().dump({"model_version": version}))
+
+
+def mount(face: Blueprint) -> None:
+    """Give the face these routes."""
+    at = "/registered-models/"
+    face.post(at + "create")(create)
+    face.post(at + "rename")(rename)
+    face.patch(at + "update")(update)
+    face.delete(at + "delete")(delete)
+    face.get(at + "get")(get)
+    face.get(at + "search")(search)
+    face.route(at + "get-latest-versions", methods=["GET", "POST"])(get_latest_versions)
+    face.post(at + "set-tag")(set_tag)
+    face.delete(at + "delete-tag")(delete_tag)
+    face.post(at + "alias")(set_alias)
+    face.delete(at + "alias")(delete_alias)
+    face.get(at + "alias")(get_by_alias)

@@ -1,0 +1,54 @@
+"""`…/comments`: signed remarks on a model or on one of its versions."""
+
+from typing import Any
+
+from flask import Blueprint, g
+
+from registry.domain import comments
+from registry.faces.contract import operation
+from registry.faces.inbound import change, reading
+from registry.faces.rest import schemas
+from registry.faces.rest.wire import PageQuery, load_body, load_query
+
+ONE = schemas.OneComment()
+
+
+@operation("Comment", body=schemas.CommentText, answer=schemas.OneComment, status=201)
+def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int]:
+    """POST …/comments."""
+    asked = load_body(schemas.CommentText)
+    with change() as session:
+        return dict(ONE.dump(comments.create(session, g.principal, name, number, asked["text"]))), 201
+
+
+@operation("Comments, oldest first", query=PageQuery, answer=schemas.Comments)
+def search(name: str, number: int | None = None) -> dict[str, Any]:
+    """GET …/comments."""
+    asked = load_query(PageQuery)
+    page = comments.search(reading(), g.principal, name, number, limit=asked["limit"], token=asked["page_token"])
+    return dict(schemas.Comments().dump(page))
+
+
+@operation("Edit one's own comment", body=schemas.CommentText, answer=schemas.OneComment)
+def edit(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
+    """PATCH …/comments/<id>."""
+    asked = load_body(schemas.CommentText)
+    with change() as session:
+        return dict(ONE.dump(comments.edit(session, g.principal, name, number, comment_id, asked["text"])))
+
+
+@operation("Delete one's own comment", status=204)
+def delete(name: str, comment_id: int, number: int | None = None) -> tuple[str, int]:
+    """DELETE …/comments/<id>."""
+    with change() as session:
+        comments.delete(session, g.principal, name, number, comment_id)
+        return "", 204
+
+
+def mount(face: Blueprint) -> None:
+    """Give the face these routes, for models and for versions."""
+    for subject, at in {"model": "/models/<name>", "version": "/models/<name>/versions/<int:number>"}.items():
+        face.post(f"{at}/comments", endpoint=f"comment_on_{subject}")(create)
+        face.get(f"{at}/comments", endpoint=f"{subject}_comments")(search)
+        face.patch(f"{at}/comments/<int:comment_id>", endpoint=f"edit_{subject}_comment")(edit)
+        face.delete(f"{at}/comments/<int:comment_id>", endpoint=f"delete_{subject}_comment")(delete)

@@ -1,0 +1,32 @@
+"""`/resolve`: what a `models:/` URI names, now or at a moment; `/whoami`: who asks."""
+
+from typing import Any
+
+from flask import Blueprint, g
+
+from registry.domain import references
+from registry.faces.contract import operation
+from registry.faces.inbound import concerns, reading
+from registry.faces.rest import schemas
+from registry.faces.rest.wire import load_query
+
+
+@operation("Resolve a models:/ URI, now or as of a moment", query=schemas.ResolveQuery, answer=schemas.Resolved)
+def resolve() -> dict[str, Any]:
+    """GET /resolve."""
+    asked = load_query(schemas.ResolveQuery)
+    found = references.resolve(reading(), g.principal, asked["uri"], asked["at"])
+    concerns(found.name)
+    return dict(schemas.Resolved().dump(found))
+
+
+@operation("Who the caller is", answer=schemas.Caller)
+def whoami() -> dict[str, Any]:
+    """GET /whoami."""
+    return dict(schemas.Caller().dump(g.principal))
+
+
+def mount(face: Blueprint) -> None:
+    """Give the face these routes."""
+    face.get("/resolve", endpoint="resolve")(resolve)
+    face.get("/whoami", endpoint="whoami")(whoami)

@@ -1,0 +1,220 @@
+"""Requests and answers of `/api/v1`. Version numbers are numbers, times are RFC 3339 text in UTC, stages exact words."""
+
+from marshmallow import fields, validate
+from marshmallow import Schema as Answer
+
+from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
+from registry.faces.rest.wire import Input, PageQuery, Text, Time, positive, stage
+from registry.vocabulary import Action
+
+
+class CreateModel(Input):
+    """A name to register."""
+
+    name = Text(required=True)
+    description = Text(load_default=None, allow_none=True)
+    tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
+
+
+class Describe(Input):
+    """A new description; null clears it."""
+
+    description = Text(required=True, allow_none=True, validate=validate.Length(max=DESCRIPTION_MAX))
+
+
+class CreateVersion(Input):
+    """A version to register. `source`: where it comes from, such as `runs:/…`, `models:/m-…` or `s3://…`."""
+
+    source = Text(required=True)
+    run_id = Text(load_default=None, allow_none=True)
+    run_link = Text(load_default="")
+    description = Text(load_default=None, allow_none=True)
+    logged_model_id = Text(load_default=None, allow_none=True)
+    tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
+
+
+class Transition(Input):
+    """A move to a stage. With `expected_current`, only if that version (null: none) stands there now."""
+
+    to = stage(required=True)
+    archive_existing = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
+    expected_current = positive(allow_none=True)
+
+
+class TagValue(Input):
+    """The value of a tag."""
+
+    value = Text(required=True)
+
+
+class AliasTarget(Input):
+    """The version that an alias shall name."""
+
+    version = positive(required=True)
+
+
+class CommentText(Input):
+    """What a comment says."""
+
+    text = Text(required=True, validate=validate.Length(max=COMMENT_MAX))
+
+
+class At(Input):
+    """A moment; without it, now."""
+
+    at = Time(load_default=None)
+
+
+class ResolveQuery(At):
+    """A `models:/` URI, and the moment to resolve it as of."""
+
+    uri = Text(required=True)
+
+
+class AuditQuery(PageQuery):
+    """Which audit events to show. `since` is inclusive, `until` exclusive; `actor` is a name or an id."""
+
+    model = Text(load_default=None)
+    version = positive(load_default=None)
+    actor = Text(load_default=None)
+    action = fields.Enum(Action, by_value=True, load_default=None)
+    since = Time(load_default=None)
+    until = Time(load_default=None)
+    order = fields.String(load_default="newest", validate=validate.OneOf(["newest", "oldest"]))
+
+
+class OneVersion(Answer):
+    """A model version."""
+
+    name = fields.String(attribute="model.name")
+    version = fields.Integer(attribute="number")
+    stage = fields.String()
+    source = fields.String()
+    run_id = fields.String()
+    run_link = fields.String()
+    logged_model_id = fields.String(allow_none=True)
+    description = fields.String(allow_none=True)
+    tags = fields.Function(lambda version: {tag.key: tag.value for tag in version.tags})
+    aliases = fields.Function(lambda version: [alias.alias for alias in version.aliases])
+    created_at = Time()
+    updated_at = Time()
+    created_by = fields.String()
+
+
+class OneModel(Answer):
+    """A registered model with the newest version of each stage."""
+
+    id = fields.Integer(attribute="model.id")
+    name = fields.String(attribute="model.name")
+    description = fields.String(attribute="model.description", allow_none=True)
+    tags = fields.Function(lambda detail: {tag.key: tag.value for tag in detail.model.tags})
+    aliases = fields.Function(lambda detail: {alias.alias: alias.number for alias in detail.model.aliases})
+    latest_versions = fields.List(fields.Nested(OneVersion))
+    created_at = Time(attribute="model.created_at")
+    updated_at = Time(attribute="model.updated_at")
+    created_by = fields.String(attribute="model.created_by")
+
+
+class OneComment(Answer):
+    """A comment."""
+
+    id = fields.Integer(attribute="comment.id")
+    author = fields.String(attribute="comment.author")
+    author_name = fields.String()
+    text = fields.String(attribute="comment.text")
+    created_at = Time(attribute="comment.created_at")
+    updated_at = Time(attribute="comment.updated_at")
+
+
+class Comments(Answer):
+    """A page of comments, oldest first."""
+
+    items = fields.List(fields.Nested(OneComment))
+    next = fields.String(attribute="next_token", allow_none=True)
+
+
+class Tenure(Answer):
+    """From when until when (null: it lasts) a version stood in a stage."""
+
+    version = fields.Integer(attribute="number")
+    stage = fields.String()
+    since = Time()
+    until = Time(allow_none=True)
+    by = fields.String()
+    reason = fields.String(allow_none=True)
+    ended_by = fields.String(allow_none=True)
+
+
+class Tenures(Answer):
+    """Who stands or stood in a stage."""
+
+    items = fields.List(fields.Nested(Tenure))
+
+
+class Resolved(Answer):
+    """The version that a URI names. `since`, `by`: when it came into its stage, and who moved it there."""
+
+    name = fields.String()
+    version = fields.Integer(attribute="version.number")
+    stage = fields.String()
+    source = fields.String(attribute="version.source")
+    run_id = fields.String(attribute="version.run_id")
+    logged_model_id = fields.String(attribute="version.logged_model_id", allow_none=True)
+    download_uri = fields.String()
+    since = Time()
+    by = fields.String()
+    at = Time(allow_none=True)
+
+
+class Actor(Answer):
+    """Who acted: a stable id, and what it is called today."""
+
+    id = fields.String()
+    name = fields.String()
+
+
+class Event(Answer):
+    """An audit event. `line` is the stored line, whose hash is `hash`; the rest is that line made readable."""
+
+    at = Time()
+    actor = fields.Function(lambda entry: {"id": entry.event.actor, "name": entry.actor_name})
+    credential = fields.String(attribute="line.credential", allow_none=True)
+    action = fields.String(attribute="event.action")
+    subject = fields.String(attribute="event.object")
+    model = fields.String(attribute="line.model", allow_none=True)
+    version = fields.Integer(attribute="event.number", allow_none=True)
+    changes = fields.Raw()
+    reason = fields.String(allow_none=True)
+    request_id = fields.String(attribute="event.request_id")
+    stream = fields.String(attribute="event.stream")
+    seq = fields.Integer(attribute="event.seq")
+    hash = fields.Function(lambda entry: entry.event.hash.hex())
+    line = fields.String(attribute="event.body")
+
+
+class Events(Answer):
+    """A page of audit events."""
+
+    items = fields.List(fields.Nested(Event))
+    next = fields.String(attribute="next_token", allow_none=True)
+
+
+class Caller(Answer):
+    """Who the caller is."""
+
+    id = fields.String()
+    name = fields.String()
+    role = fields.String()
+    credential = fields.String()
+
+
+class Problem(Answer):
+    """RFC 9457 problem document."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    request_id = fields.String()
+    errors = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))

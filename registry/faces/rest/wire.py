@@ -1,0 +1,117 @@
+"""How our own face reads requests: one schema for the body or the query, unknown fields refused by name."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import request
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from registry.domain import names
+from registry.errors import Invalid
+from registry.vocabulary import Stage
+
+PAGE_MAX = 1_000
+
+
+class BadFields(Invalid):
+    """Several fields of a body or a query are not right."""
+
+    def __init__(self, faults: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{fault['field']}: {fault['message']}" for fault in faults))
+        self.faults = faults
+
+
+class Input(Schema):
+    """A body or a query; what it does not name is refused."""
+
+    class Meta:
+        """Refuse unknown fields."""
+
+        unknown = RAISE
+
+
+class Text(fields.String):
+    """A text that PostgreSQL can keep: no NUL, no half characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **options)
+        try:
+            names.check_storable(self.data_key or attr or "value", text)
+        except Invalid as refusal:
+            raise ValidationError(refusal.message) from None
+        return text
+
+
+class Time(fields.AwareDateTime):
+    """An RFC 3339 time, kept in UTC."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="iso", default_timezone=None, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
+        # In a query, the '+' of an offset that was not encoded arrives as a space.
+        text = value.replace(" ", "+") if isinstance(value, str) and "T" in value else value
+        try:
+            moment: datetime = super()._deserialize(text, attr, data, **options)
+            return moment.astimezone(UTC)
+        except (ValidationError, OverflowError):
+            raise ValidationError("Not an RFC 3339 time with offset, such as 2026-11-24T14:03:00Z.") from None
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def stage(**options: Any) -> fields.Enum[Stage]:
+    """A stage by its exact name."""
+    return fields.Enum(Stage, by_value=True, **options)
+
+
+def positive(**options: Any) -> fields.Integer:
+    """A whole number from 1."""
+    return fields.Integer(strict=True, validate=validate.Range(1, names.HIGHEST_NUMBER), **options)
+
+
+class PageQuery(Input):
+    """The size of a page, and where to go on."""
+
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, PAGE_MAX))
+    page_token = Text(load_default=None)
+
+
+def load_body(schema: type[Input]) -> dict[str, Any]:
+    """Take the JSON body through a schema.
+
+    :raises Invalid: no JSON object, or fields that are not right, each named.
+    """
+    body = request.get_json()  # refuses another content type (415) and what is no JSON (400)
+    if not isinstance(body, dict):
+        raise Invalid("The body must be a JSON object.")
+    return load(schema, body)
+
+
+def load_query(schema: type[Input]) -> dict[str, Any]:
+    """Take the query through a schema; of a key that comes twice the first counts.
+
+    :raises Invalid: parameters that are not right, each named.
+    """
+    return load(schema, request.args.to_dict())
+
+
+def load(schema: type[Input], given: dict[str, Any]) -> dict[str, Any]:
+    """Take input through a schema."""
+    try:
+        loaded: dict[str, Any] = schema().load(given)
+    except ValidationError as error:
+        raise BadFields(faults_in(error.normalized_messages())) from None
+    return loaded
+
+
+def faults_in(messages: dict[str, Any], prefix: str = "") -> list[dict[str, str]]:
+    """Flatten marshmallow's tree of messages to fields and messages."""
+    found = []
+    for name, what in messages.items():
+        if isinstance(what, dict):
+            found += faults_in(what, f"{prefix}{name}.")
+        else:
+            found += [{"field": f"{prefix}{name}", "message": str(message)} for message in what]
+    return found

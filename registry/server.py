@@ -1,0 +1,90 @@
+"""How gunicorn runs the service. `registry serve` uses this directly, `gunicorn -c python:registry.gunicorn_conf` too."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from registry.access_log import JsonLogger
+from registry.config import ConfigError, Settings, is_loopback
+from registry.db import db
+
+KEEPALIVE_SECONDS = 65
+"""Longer than the 60 s after which load balancers drop an idle connection, so that it is never us who hang up first."""
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Return gunicorn's options for these settings."""
+    return {
+        "bind": [address(settings)],
+        "worker_class": "gthread",
+        "workers": settings.workers,
+        "threads": settings.threads,
+        # The application is made once and then forked: the workers share its memory. It opens no connection before.
+        "preload_app": True,
+        "post_fork": forget_connections,
+        "on_starting": refuse_open_door(settings),
+        "timeout": settings.worker_timeout_seconds,
+        "graceful_timeout": settings.graceful_timeout_seconds,
+        "keepalive": KEEPALIVE_SECONDS,
+        "max_requests": settings.max_requests,
+        "max_requests_jitter": settings.max_requests_jitter,
+        "limit_request_line": 8190,
+        "limit_request_fields": 64,
+        "limit_request_field_size": 8190,
+        # A worker shows that it lives by touching a file; on a disk, a busy disk would make it look dead.
+        "worker_tmp_dir": str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None,
+        "umask": 0o077,
+        "logger_class": JsonLogger,
+        "accesslog": "-",
+        "errorlog": "-",
+        "loglevel": settings.log_level,
+        "proc_name": "model-registry",
+        "control_socket_disable": True,
+    }
+
+
+def address(settings: Settings) -> str:
+    """Return what gunicorn binds to."""
+    return f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn in this process, serving an application that is there already."""
+
+    def __init__(self, application: Flask, settings: Settings) -> None:
+        self._application = application
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Take our options; gunicorn's own variables and files are not read."""
+        for name, value in options(self._settings).items():
+            if name in self.cfg.settings:  # older versions know fewer
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the application, for gunicorn."""
+        return self._application
+
+
+def forget_connections(_arbiter: Any, worker: Any) -> None:
+    """Start a worker without its parent's database connections, should there be any: two may not speak on one."""
+    application: Flask = worker.app.wsgi()
+    with application.app_context():
+        db.engine.dispose(close=False)
+
+
+def refuse_open_door(settings: Settings) -> Any:
+    """Return a hook that checks where gunicorn really listens, since its command line can say otherwise than we do."""
+
+    def check(arbiter: Any) -> None:
+        for where in arbiter.address:
+            host = where[0] if isinstance(where, tuple) else ""
+            if not settings.auth and host and not is_loopback(host):
+                raise ConfigError(f"REGISTRY_AUTH=off is refused on {host}: listen on 127.0.0.1 only.")
+
+    return check

@@ -1,0 +1,350 @@
+"""The tables of the registry (not "models.py": here a model is a thing that predicts).
+
+The migrations make them; a test compares both. Rows of the log, `audit.*`, and the intervals are written by the
+database alone and are only read here.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import UserDefinedType
+
+from registry.vocabulary import Role, Stage
+
+
+class Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction number, which SQLAlchemy does not know."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The name of the type in DDL."""
+        return "xid8"
+
+
+LIVE = text("deleted_at IS NULL")
+OPEN = text("until IS NULL")
+BYTEWISE = Text(collation="C")
+
+
+class Base(DeclarativeBase):
+    """What every table is made from: PostgreSQL schema `registry` unless it says otherwise, times with time zone."""
+
+    metadata = MetaData(
+        schema="registry",
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+        },
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own declaration)
+        datetime: DateTime(timezone=True),
+        int: BigInteger,
+        str: Text,
+        bytes: LargeBinary,
+    }
+
+
+def one_of(column: str, words: type[Stage] | type[Role]) -> CheckConstraint:
+    """A check that a column holds one of a closed set of words."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Principal(Base):
+    """Somebody or something that acts: a person or a machine."""
+
+    __tablename__ = "principals"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(BYTEWISE, unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Token(Base):
+    """A credential of a principal; only its SHA-256 digest is kept."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (one_of("role", Role),)
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    principal_id: Mapped[int] = mapped_column(ForeignKey(Principal.id), index=True)
+    role: Mapped[str]
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    from_settings: Mapped[bool] = mapped_column(server_default=text("false"))
+    description: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    principal: Mapped[Principal] = relationship(lazy="raise")
+
+
+class RegisteredModel(Base):
+    """A named line of model versions. `last_number` is the highest number ever given under this name."""
+
+    __tablename__ = "registered_models"
+    __table_args__ = (
+        Index("uq_registered_models_name", "name", unique=True, postgresql_where=LIVE),
+        Index("ix_registered_models_updated_at", "updated_at", "name", postgresql_where=LIVE),
+        CheckConstraint("last_number >= 0", name="last_number"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(BYTEWISE)
+    description: Mapped[str | None]
+    last_number: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    created_by: Mapped[str]
+    deleted_at: Mapped[datetime | None]
+
+    tags: Mapped[list["RegisteredModelTag"]] = relationship(
+        lazy="raise", order_by="RegisteredModelTag.key", passive_deletes="all"
+    )
+    aliases: Mapped[list["Alias"]] = relationship(lazy="raise", order_by="Alias.alias", passive_deletes="all")
+
+
+class ModelVersion(Base):
+    """One build of a registered model, numbered by the registry from 1."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        one_of("stage", Stage),
+        CheckConstraint("number >= 1", name="number"),
+        Index("ix_model_versions_stage", "model_id", "stage", "number", postgresql_where=LIVE),
+        Index("ix_model_versions_run_id", "run_id", postgresql_where=LIVE),
+        Index(
+            "ix_model_versions_updated_at",
+            text("updated_at DESC"),
+            "model_id",
+            "number",
+            postgresql_where=LIVE,
+        ),
+    )
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    stage: Mapped[str] = mapped_column(server_default=text("'None'"))
+    source: Mapped[str]
+    run_id: Mapped[str] = mapped_column(BYTEWISE, server_default=text("''"))
+    run_link: Mapped[str] = mapped_column(server_default=text("''"))
+    logged_model_id: Mapped[str | None]
+    storage_location: Mapped[str | None]
+    description: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    created_by: Mapped[str]
+    deleted_at: Mapped[datetime | None]
+
+    model: Mapped[RegisteredModel] = relationship(lazy="raise")
+    tags: Mapped[list["ModelVersionTag"]] = relationship(
+        lazy="raise", order_by="ModelVersionTag.key", passive_deletes="all"
+    )
+    aliases: Mapped[list["Alias"]] = relationship(
+        lazy="raise", order_by="Alias.alias", viewonly=True, foreign_keys="[Alias.model_id, Alias.number]"
+    )
+
+
+def version_key(table: str) -> ForeignKeyConstraint:
+    """A reference to the model version that a row of `table` belongs to."""
+    return ForeignKeyConstraint(
+        ["model_id", "number"],
+        [ModelVersion.model_id, ModelVersion.number],
+        name=f"fk_{table}_model_id_model_versions",
+    )
+
+
+class RegisteredModelTag(Base):
+    """A key with a value, on a registered model."""
+
+    __tablename__ = "registered_model_tags"
+    __table_args__ = (Index("ix_registered_model_tags_key", "key", text("left(value, 128)")),)
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
+    key: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    value: Mapped[str] = mapped_column(BYTEWISE)
+
+
+class ModelVersionTag(Base):
+    """A key with a value, on a model version."""
+
+    __tablename__ = "model_version_tags"
+    __table_args__ = (
+        version_key(__tablename__),
+        Index("ix_model_version_tags_key", "key", text("left(value, 128)")),
+    )
+
+    model_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    key: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    value: Mapped[str] = mapped_column(BYTEWISE)
+
+
+class Alias(Base):
+    """A movable name for one version of a model."""
+
+    __tablename__ = "aliases"
+    __table_args__ = (version_key(__tablename__), Index("ix_aliases_number", "model_id", "number"))
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
+    alias: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+
+
+class Comment(Base):
+    """A signed remark on a model version, or on the model itself where `number` is NULL."""
+
+    __tablename__ = "comments"
+    __table_args__ = (version_key(__tablename__), Index("ix_comments_subject", "model_id", "number", "id"))
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id))
+    number: Mapped[int | None] = mapped_column(Integer)
+    author: Mapped[str]
+    text: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class StageInterval(Base):
+    """From when until when a version stood in a stage; written by the database alone."""
+
+    __tablename__ = "stage_intervals"
+    __table_args__ = (
+        version_key(__tablename__),
+        CheckConstraint("until > since", name="until"),
+        Index("uq_stage_intervals_open", "model_id", "number", unique=True, postgresql_where=OPEN),
+        Index("ix_stage_intervals_stage", "model_id", "stage", "number", "since"),
+    )
+
+    model_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    stage: Mapped[str]
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime | None]
+    opened_seq: Mapped[int]
+    closed_seq: Mapped[int | None]
+
+
+class AliasInterval(Base):
+    """From when until when an alias named a version; written by the database alone."""
+
+    __tablename__ = "alias_intervals"
+    __table_args__ = (
+        CheckConstraint("until > since", name="until"),
+        Index("uq_alias_intervals_open", "model_id", "alias", unique=True, postgresql_where=OPEN),
+    )
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
+    alias: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime | None]
+    opened_seq: Mapped[int]
+    closed_seq: Mapped[int | None]
+
+
+class NameInterval(Base):
+    """From when until when a registered model had a name; written by the database alone."""
+
+    __tablename__ = "name_intervals"
+    __table_args__ = (
+        CheckConstraint("until > since", name="until"),
+        Index("uq_name_intervals_open", "name", unique=True, postgresql_where=OPEN),
+        Index("ix_name_intervals_name", "name", "since"),
+    )
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
+    name: Mapped[str] = mapped_column(BYTEWISE)
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime | None]
+    opened_seq: Mapped[int]
+    closed_seq: Mapped[int | None]
+
+
+def from_body(key: str, kind: str = "") -> Computed:
+    """A column generated from the JSON text of the event."""
+    value = f"body::json ->> '{key}'"
+    return Computed(f"({value})::{kind}" if kind else value, persisted=True)
+
+
+class AuditEvent(Base):
+    """One line of the audit log. `body` is the truth; the other columns are generated from it, for searching."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("stream", "seq", name="uq_event_stream"),
+        CheckConstraint("octet_length(body) <= 65535", name="body"),
+        Index("ix_event_at", "at_us", "id"),
+        Index("ix_event_model", "model_id", "at_us", "id"),
+        Index("ix_event_actor", "actor", "at_us", "id"),
+        Index("ix_event_action", "action", "at_us", "id"),
+        {"schema": "audit"},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True, cache=1), primary_key=True)
+    body: Mapped[str]
+    hash: Mapped[bytes]
+    stream: Mapped[str] = mapped_column(BYTEWISE, from_body("stream"))
+    seq: Mapped[int] = mapped_column(from_body("seq", "bigint"))
+    at_us: Mapped[int] = mapped_column(from_body("at_us", "bigint"))
+    actor: Mapped[str] = mapped_column(BYTEWISE, from_body("actor"))
+    action: Mapped[str] = mapped_column(BYTEWISE, from_body("action"))
+    object: Mapped[str] = mapped_column(BYTEWISE, from_body("object"))
+    model_id: Mapped[int | None] = mapped_column(from_body("model_id", "bigint"))
+    number: Mapped[int | None] = mapped_column(Integer, from_body("version", "integer"))
+    request_id: Mapped[str] = mapped_column(BYTEWISE, from_body("request_id"))
+
+    private: Mapped[list["PrivateText"]] = relationship(lazy="raise")
+
+
+class PrivateText(Base):
+    """A text of an event that is kept outside its hashed line, so that it can be erased."""
+
+    __tablename__ = "private"
+    __table_args__ = (
+        CheckConstraint("side IN ('before', 'after')", name="side"),
+        {"schema": "audit"},
+    )
+
+    event_id: Mapped[int] = mapped_column(ForeignKey(AuditEvent.id), primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    side: Mapped[str] = mapped_column(primary_key=True)
+    salt: Mapped[bytes]
+    content: Mapped[str]
+
+
+class AuditStream(Base):
+    """The head of each stream: its last sequence number, hash and time, and the transaction that wrote them."""
+
+    __tablename__ = "stream"
+    __table_args__: Any = ({"schema": "audit", "postgresql_with": {"fillfactor": "50"}},)
+
+    stream: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    seq: Mapped[int]
+    head: Mapped[bytes]
+    at_us: Mapped[int]
+    xid: Mapped[str] = mapped_column(Xid8)

@@ -1,0 +1,95 @@
+"""The closed sets of words that every part shares: stages, roles, permissions, and what audit events are called.
+
+The audit actions stand again, in SQL, in the capture trigger of the first migration; a test compares both.
+"""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where a model version stands. Source: MLflow's model version stages."""
+
+    NONE = "None"
+    """Registered, not yet promoted."""
+    STAGING = "Staging"
+    """Being tried out."""
+    PRODUCTION = "Production"
+    """Serving its users."""
+    ARCHIVED = "Archived"
+    """Retired, kept for the record."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a transition into this stage may archive the versions already there (MLflow's rule)."""
+        return self in {Stage.STAGING, Stage.PRODUCTION}
+
+
+class Role(StrEnum):
+    """What a principal is trusted with; `registry.domain.access` says which permissions each role has."""
+
+    VIEWER = "viewer"
+    """Reads everything."""
+    CONTRIBUTOR = "contributor"
+    """Registers models and versions, describes, tags, comments, and moves versions outside Production."""
+    APPROVER = "approver"
+    """Also promotes to and out of Production, sets aliases, renames and deletes."""
+    ADMINISTRATOR = "administrator"
+    """Also manages tokens."""
+
+
+class Permission(StrEnum):
+    """A right that a domain function asks for before it acts."""
+
+    READ = "read"
+    """See models, versions and the audit log."""
+    REGISTER = "register"
+    """Create registered models and model versions."""
+    DESCRIBE = "describe"
+    """Change descriptions and tags."""
+    COMMENT = "comment"
+    """Write comments, and edit or delete one's own."""
+    TRANSITION = "transition"
+    """Move versions between the stages None, Staging and Archived."""
+    PROMOTE = "promote"
+    """Move versions into or out of Production."""
+    ALIAS = "alias"
+    """Set and unset aliases."""
+    RENAME = "rename"
+    """Give a registered model another name."""
+    DELETE = "delete"
+    """Delete registered models and model versions."""
+    ADMINISTER = "administer"
+    """Create, list and revoke tokens."""
+
+
+class Action(StrEnum):
+    """What an audit event says was done, as `subject.verb`."""
+
+    MODEL_CREATE = "registered_model.create"
+    MODEL_RENAME = "registered_model.rename"
+    MODEL_DESCRIBE = "registered_model.describe"
+    MODEL_DELETE = "registered_model.delete"
+    MODEL_RESTORE = "registered_model.restore"
+    MODEL_UPDATE = "registered_model.update"
+    MODEL_TAG_SET = "registered_model_tag.set"
+    MODEL_TAG_UNSET = "registered_model_tag.unset"
+    VERSION_CREATE = "model_version.create"
+    VERSION_DESCRIBE = "model_version.describe"
+    VERSION_TRANSITION = "model_version.transition"
+    VERSION_DELETE = "model_version.delete"
+    VERSION_RESTORE = "model_version.restore"
+    VERSION_UPDATE = "model_version.update"
+    VERSION_TAG_SET = "model_version_tag.set"
+    VERSION_TAG_UNSET = "model_version_tag.unset"
+    ALIAS_SET = "alias.set"
+    ALIAS_UNSET = "alias.unset"
+    COMMENT_CREATE = "comment.create"
+    COMMENT_EDIT = "comment.edit"
+    COMMENT_DELETE = "comment.delete"
+    PRINCIPAL_CREATE = "principal.create"
+    PRINCIPAL_UPDATE = "principal.update"
+    PRINCIPAL_DELETE = "principal.delete"
+    TOKEN_CREATE = "token.create"  # noqa: S105 (the name of an event)
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105
+    TOKEN_UPDATE = "token.update"  # noqa: S105
+    TOKEN_DELETE = "token.delete"  # noqa: S105
