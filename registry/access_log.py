@@ -18,7 +18,7 @@ LONGEST_USER_AGENT = 160
 """Characters. A line stays below 4096 bytes, up to which lines of several workers do not mix in a pipe."""
 
 
-class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
     """Gunicorn's logger, in JSON; it also takes in what the application logs."""
 
     def setup(self, cfg: Any) -> None:
@@ -49,6 +49,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON line per record, a traceback included."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON."""
         line = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),

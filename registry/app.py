@@ -15,7 +15,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or config.from_env(os.environ)
     if settings.database_url is None:
-        raise ConfigError("REGISTRY_DATABASE_URL is not set. 'registry serve' brings a database of its own; this does not.")
+        raise ConfigError(
+            "REGISTRY_DATABASE_URL is not set. 'registry serve' brings a database of its own; this does not."
+        )
     app = Flask("registry", static_folder=None)
     app.config["REGISTRY"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes

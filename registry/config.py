@@ -34,7 +34,7 @@ class ConfigError(Exception):
     """A setting that the service will not start with; the text is one line that says what to do."""
 
 
-class _Refused(Exception):  # noqa: N818 (never leaves this module)
+class _Refused(Exception):
     """What a reader has against a value; `from_env` puts the variable's name before it."""
 
 

@@ -62,7 +62,9 @@ class Embedded:
 
     def release(self) -> None:
         """Give up our share; the last one out stops the database. A forked child has no share of its own."""
-        if os.getpid() != self._owner or self._share.closed:
+        if os.getpid() != self._owner:
+            self._share.close()  # the parent's descriptor keeps the lock
+        if self._share.closed:
             return
         with _uninterrupted(), self._cluster.turn():
             _leave(self._cluster, self._share)

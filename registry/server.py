@@ -1,6 +1,9 @@
-"""How gunicorn runs the service. `registry serve` uses this directly, `gunicorn -c python:registry.gunicorn_conf` too."""
+"""How gunicorn runs the service, whether `registry serve` starts it or `gunicorn -c python:registry.gunicorn_conf`."""
 
 import os
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from registry.access_log import JsonLogger
-from registry.config import ConfigError, Settings, is_loopback
+from registry.config import Settings, is_loopback
 from registry.db import db
 
 KEEPALIVE_SECONDS = 65
@@ -52,23 +55,30 @@ def address(settings: Settings) -> str:
     return f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn in this process, serving an application that is there already."""
+class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """Gunicorn in this process, serving an application that is there already; `ready` is called once it listens."""
 
-    def __init__(self, application: Flask, settings: Settings) -> None:
+    def __init__(self, application: Flask, settings: Settings, ready: Callable[[], None]) -> None:
         self._application = application
-        self._settings = settings
+        self._options = options(settings) | {"when_ready": lambda arbiter: announce(arbiter, ready)}
         super().__init__()
 
     def load_config(self) -> None:
         """Take our options; gunicorn's own variables and files are not read."""
-        for name, value in options(self._settings).items():
+        for name, value in self._options.items():
             if name in self.cfg.settings:  # older versions know fewer
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
         """Return the application, for gunicorn."""
         return self._application
+
+
+def announce(arbiter: Any, ready: Callable[[], None]) -> None:
+    """Say that the service listens. Closing its terminal stops it: gunicorn would take that for a wish to reload."""
+    if sys.stderr.isatty():
+        signal.signal(signal.SIGHUP, lambda _, frame: arbiter.signal(signal.SIGTERM, frame))
+    ready()
 
 
 def forget_connections(_arbiter: Any, worker: Any) -> None:
@@ -78,13 +88,12 @@ def forget_connections(_arbiter: Any, worker: Any) -> None:
         db.engine.dispose(close=False)
 
 
-def refuse_open_door(settings: Settings) -> Any:
+def refuse_open_door(settings: Settings) -> Callable[[Any], None]:
     """Return a hook that checks where gunicorn really listens, since its command line can say otherwise than we do."""
 
     def check(arbiter: Any) -> None:
         for where in arbiter.address:
-            host = where[0] if isinstance(where, tuple) else ""
-            if not settings.auth and host and not is_loopback(host):
-                raise ConfigError(f"REGISTRY_AUTH=off is refused on {host}: listen on 127.0.0.1 only.")
+            if not settings.auth and isinstance(where, tuple) and not is_loopback(where[0]):
+                sys.exit(f"REGISTRY_AUTH=off is refused on {where[0]}: listen on 127.0.0.1 only.")
 
     return check

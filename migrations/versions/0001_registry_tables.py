@@ -168,17 +168,7 @@ CREATE UNIQUE INDEX uq_name_intervals_open ON registry.name_intervals (name) WHE
 CREATE INDEX ix_name_intervals_name ON registry.name_intervals (name, since);
 """
 
-TABLES = (
-    "name_intervals alias_intervals stage_intervals comments aliases model_version_tags registered_model_tags "
-    "model_versions registered_models tokens principals"
-).split()
-
 
 def upgrade() -> None:
     for statements in (PRINCIPALS, MODELS, BELONGINGS, INTERVALS):
         op.execute(statements)
-
-
-def downgrade() -> None:
-    for table in TABLES:
-        op.execute(f"DROP TABLE registry.{table}")

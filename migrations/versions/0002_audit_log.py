@@ -363,21 +363,15 @@ def upgrade() -> None:
         always(f"registry.{table}", "guard_truncate", "BEFORE TRUNCATE", refuse)
     for table, function in TRACKED.items():
         events = "INSERT OR UPDATE OR DELETE" if table == "aliases" else "INSERT OR UPDATE"
-        always(f"registry.{table}", "b_track", f"AFTER {events}", f"FOR EACH ROW EXECUTE FUNCTION registry.{function}()")
+        always(
+            f"registry.{table}", "b_track", f"AFTER {events}", f"FOR EACH ROW EXECUTE FUNCTION registry.{function}()"
+        )
     for table in APPEND_ONLY:
         call = "EXECUTE FUNCTION audit.refuse()"
         always(f"audit.{table}", "guard_rows", "BEFORE UPDATE OR DELETE", f"FOR EACH ROW {call}")
     for table in (*APPEND_ONLY, "stream"):
-        always(f"audit.{table}", "guard_truncate", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse()")
+        always(
+            f"audit.{table}", "guard_truncate", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse()"
+        )
     for function in INTERNAL:
         op.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
-
-
-def downgrade() -> None:
-    for table in CAPTURED:
-        op.execute(f"DROP TRIGGER a_capture ON registry.{table}")
-        op.execute(f"DROP TRIGGER guard_truncate ON registry.{table}")
-    for table, function in TRACKED.items():
-        op.execute(f"DROP TRIGGER b_track ON registry.{table}")
-        op.execute(f"DROP FUNCTION registry.{function}()")
-    op.execute("DROP SCHEMA audit CASCADE")

@@ -40,6 +40,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted: a stable id, and what it is called today."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """An audit event, ready to be shown. `changes`: `{field: [before, after]}`.
 
@@ -49,7 +57,7 @@ class Entry:
 
     event: AuditEvent
     line: dict[str, Any]
-    actor_name: str
+    actor: Actor
     changes: dict[str, list[Any]]
     reason: str | None
 
@@ -114,10 +122,10 @@ def models_ever_called(session: Session, name: str) -> list[int]:
 def entries(session: Session, events: Sequence[AuditEvent]) -> list[Entry]:
     """Events with the names of their actors and with the texts that are kept apart."""
     called = principals.names_of(session, {event.actor for event in events})
-    return [entry(event, called.get(event.actor, event.actor)) for event in events]
+    return [entry(event, Actor(event.actor, called.get(event.actor, event.actor))) for event in events]
 
 
-def entry(event: AuditEvent, actor_name: str) -> Entry:
+def entry(event: AuditEvent, actor: Actor) -> Entry:
     """One event with its texts put back."""
     line = json.loads(event.body)
     texts = {(text.field, text.side): text.content for text in event.private}
@@ -125,4 +133,4 @@ def entry(event: AuditEvent, actor_name: str) -> Entry:
         field: [texts.get((field, side), value) for side, value in zip(SIDES, sides, strict=True)]
         for field, sides in line["changes"].items()
     }
-    return Entry(event, line, actor_name, changes, texts.get(("reason", "after")))
+    return Entry(event, line, actor, changes, texts.get(("reason", "after")))

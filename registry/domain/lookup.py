@@ -26,12 +26,12 @@ def find_model(session: Session, name: str) -> RegisteredModel:
     return model
 
 
-def live_models() -> Select[tuple[RegisteredModel]]:
+def live_models() -> Select[RegisteredModel]:
     """The models that are not deleted."""
     return select(RegisteredModel).where(RegisteredModel.deleted_at.is_(None))
 
 
-def live_versions(name: str) -> Select[tuple[ModelVersion]]:
+def live_versions(name: str) -> Select[ModelVersion]:
     """The question for the versions of the model of this name, with all that is shown of them."""
     return (
         select(ModelVersion)
@@ -45,7 +45,7 @@ def live_versions(name: str) -> Select[tuple[ModelVersion]]:
     )
 
 
-def highest(name: str) -> Select[tuple[ModelVersion]]:
+def highest(name: str) -> Select[ModelVersion]:
     """The question for the version with the highest number."""
     return live_versions(name).order_by(ModelVersion.number.desc()).limit(1)
 
@@ -94,7 +94,7 @@ def newest(session: Session, model_ids: Collection[int], stages: Sequence[Stage]
     return list(session.scalars(question))
 
 
-def aliased_version(name: str, alias: str) -> Select[tuple[ModelVersion]]:
+def aliased_version(name: str, alias: str) -> Select[ModelVersion]:
     """The question for the version that an alias names."""
     pointed = (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number)
     return live_versions(name).join(Alias, pointed).where(Alias.alias == alias)

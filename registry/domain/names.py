@@ -6,6 +6,7 @@ counts here.
 
 import posixpath
 import re
+from contextlib import suppress
 
 from registry.errors import Invalid
 from registry.vocabulary import Stage
@@ -131,10 +132,10 @@ def parse_number(text: str, field: str = "version") -> int:
 
     :raises Invalid: not an integer.
     """
-    try:
-        return int(text) if len(text) < 1_000 and "_" not in text else int("x")
-    except ValueError:
-        raise Invalid(f"Parameter '{field}' must be an integer, got '{text}'.", field) from None
+    with suppress(ValueError):  # also for a text of thousands of digits
+        if "_" not in text:  # which int() allows and no client means
+            return int(text)
+    raise Invalid(f"Parameter '{field}' must be an integer, got '{text}'.", field)
 
 
 def missing(field: str) -> Invalid:

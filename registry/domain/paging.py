@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from registry.domain.names import check_storable
@@ -39,7 +39,7 @@ class Key:
 
     @property
     def clause(self) -> ColumnElement[Any]:
-        """This column in an ORDER BY."""
+        """The column as a part of ORDER BY."""
         return self.column.desc() if self.descending else self.column.asc()
 
 
@@ -51,8 +51,7 @@ def fingerprint(*question: object) -> str:
 def after(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
     """The condition for rows that come after the row with these values."""
     if len({key.descending for key in keys}) == 1 and len(keys) > 1:
-        from sqlalchemy import tuple_  # one row comparison, which an index can answer
-
+        # One row comparison, which an index can answer.
         here, there = tuple_(*(key.column for key in keys)), tuple_(*values)
         return here < there if keys[0].descending else here > there
     branches = []

@@ -84,7 +84,7 @@ def follow(session: Session, reference: Reference) -> ModelVersion:
     return version
 
 
-def question_now(reference: Reference) -> Select[tuple[ModelVersion]]:
+def question_now(reference: Reference) -> Select[ModelVersion]:
     """The question for the version of an alias, in a stage, or with the highest number."""
     if reference.alias is not None:
         return lookup.aliased_version(reference.name, reference.alias)
@@ -133,7 +133,7 @@ def resolve(session: Session, principal: Principal, uri: str, at: datetime | Non
     return Resolution(name, version, Stage(stage), since, by, at)
 
 
-def question_at(reference: Reference, at: datetime | None) -> Select[tuple[ModelVersion, str, str, datetime, str]]:
+def question_at(reference: Reference, at: datetime | None) -> Select[ModelVersion, str, str, datetime, str]:
     """The question for the version with its name, stage, since when and by whom, at a moment (None: now)."""
     question = (
         select(ModelVersion, NameInterval.name, StageInterval.stage, StageInterval.since, AuditEvent.actor)

@@ -36,7 +36,7 @@ VERSION_FIELDS: dict[str, InstrumentedAttribute[Any]] = {
     "last_updated_timestamp": ModelVersion.updated_at,
 }
 
-OPERATORS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+OPERATORS: dict[str, Callable[[InstrumentedAttribute[Any], Any], ColumnElement[bool]]] = {
     "=": lambda column, value: column == value,
     "!=": lambda column, value: column != value,
     "<": lambda column, value: column < value,
@@ -99,7 +99,7 @@ def versions(session: Session, principal: Principal, search: Search) -> Page[Mod
 
 def paged(
     session: Session,
-    question: Select[tuple[Any]],
+    question: Select[Any],
     search: Search,
     fields: dict[str, InstrumentedAttribute[Any]],
     kind: str,
@@ -134,7 +134,7 @@ def version_condition(comparison: Comparison) -> ColumnElement[bool]:
     return compare(VERSION_FIELDS[comparison.field], comparison)
 
 
-def compare(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
+def compare(column: InstrumentedAttribute[Any], comparison: Comparison) -> ColumnElement[bool]:
     """A column, an operator and a bound value."""
     return OPERATORS[comparison.op](column, comparison.value)
 
@@ -149,7 +149,7 @@ def tag_condition(
     return exists().where(*condition)
 
 
-def is_prompt(wanted: bool) -> ColumnElement[bool]:  # noqa: FBT001
+def is_prompt(wanted: bool) -> ColumnElement[bool]:
     """Prompts are the registered models with the tag that says so; whoever asks for models does not mean them."""
     tagged = exists().where(
         RegisteredModelTag.model_id == RegisteredModel.id,

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.domain import access, names, principals
@@ -182,7 +182,7 @@ def accept_given(session: Session, given: str) -> None:
         row_now.revoked_at = None
 
 
-def valid_now() -> tuple[object, ...]:
+def valid_now() -> tuple[ColumnElement[bool], ...]:
     """The conditions under which a token opens the door."""
     return Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > func.now())
 

@@ -21,6 +21,8 @@ CODES: dict[type[RegistryError], tuple[str, int]] = {
     errors.Unavailable: ("TEMPORARILY_UNAVAILABLE", 503),
 }
 
+FAULT = 500
+
 # Source: MLflow's error codes on the wire. What is missing here clients fill in themselves.
 STATES = {
     "INVALID_PARAMETER_VALUE": ("KAM00", "INVALID_PARAMETER_VALUE"),
@@ -43,7 +45,7 @@ def refuse(error: RegistryError) -> Response:
     """Render a refusal of the registry."""
     code, status = code_of(error)
     response = render(code, error.message, status)
-    if status == 401:
+    if code == "UNAUTHENTICATED":
         response.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -56,7 +58,7 @@ def refuse_http(error: HTTPException) -> Response:
     if status in {404, 405}:
         message = f"No such endpoint: {request.method} {request.path}"
         return render("ENDPOINT_NOT_FOUND", message, status)
-    return render("INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST", error.description or error.name, status)
+    return render("BAD_REQUEST" if status < FAULT else "INTERNAL_ERROR", error.description or error.name, status)
 
 
 def render(code: str, message: str, status: int) -> Response:

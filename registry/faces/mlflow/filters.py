@@ -5,6 +5,7 @@ happens to come, the order here is always the same. Source: MLflow's search synt
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from lark import Token
@@ -70,7 +71,8 @@ CLAUSES = (
     (OPERANDS, frozenset({"MEMBERSHIP"}), frozenset({GROUP})),
     (OPERANDS, frozenset({"NULLNESS"})),
 )
-"""The shapes of a comparison, by the kinds of its terms; who reads one says which terms make no sense in it."""
+"""What counts as one comparison, by the kinds of its terms. Any operand will do here: a senseless one is refused by
+name later."""
 
 
 def parse_model_filter(text: str | None) -> list[Comparison]:
@@ -190,9 +192,10 @@ def _clause_size(terms: list[Term], start: int) -> int:
 
 
 def _comparison(clause: list[Term], searchable: Searchable) -> Comparison:
-    field, key = _target(clause[0], searchable)
-    op = filtering.operator(clause[1].text)
-    return Comparison(field, key, op, _value(clause[2], field, key, searchable) if len(clause) > 2 else "")
+    subject, operator, *values = clause
+    field, key = _target(subject, searchable)
+    value = _value(values[0], field, key, searchable) if values else ""  # IS NULL, which no operator table has
+    return Comparison(field, key, filtering.operator(operator.text), value)
 
 
 def _target(term: Term, searchable: Searchable) -> tuple[str, str | None]:
@@ -262,10 +265,9 @@ def _checked_number(comparison: Comparison) -> Comparison:
 
 def _integer(field: str, value: Value) -> int:
     """Read a number or a quoted number; a fraction is refused, also one that is whole."""
-    try:
+    number = value
+    with suppress(ValueError):  # text that is no integer stays text, and is refused as it was written
         number = int(value) if isinstance(value, str) else value
-    except ValueError:
-        number = value
     if not isinstance(number, int) or abs(number) > HIGHEST_INTEGER:
         raise _refusal(f"Invalid value for numeric attribute '{field}': {value!r}")
     return number
@@ -309,13 +311,14 @@ def _version_order_key(entry: str) -> OrderKey:
 
 def _order_entry(entry: str) -> tuple[str, bool]:
     """Split an entry into its key and whether it descends."""
-    key, *directions = filtering.tokens(entry, "order_by") or [Token("STRAY", "")]
-    if key.type not in IDENTIFIERS or len(directions) > 1 or any(each.type != "NAME" for each in directions):
+    words = filtering.tokens(entry, "order_by")
+    kinds = [word.type for word in words]
+    if not kinds or kinds[0] not in IDENTIFIERS or kinds[1:] not in ([], ["NAME"]):
         raise Invalid(f"Invalid order_by clause '{entry}'. Could not be parsed.", "order_by")
-    direction = directions[0].lower() if directions else "asc"
+    direction = words[-1].lower() if kinds[1:] else "asc"
     if direction not in {"asc", "desc"}:
         raise Invalid(f"Invalid ordering key in order_by clause '{entry}'.", "order_by")
-    return filtering.unquoted(key), direction == "desc"
+    return filtering.unquoted(words[0]), direction == "desc"
 
 
 def _unquoted(text: str) -> Invalid:

@@ -12,10 +12,11 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from registry.domain import names
 from registry.errors import Invalid
+from registry.vocabulary import Stage
 
 SEE_DOCS = " See the API docs for more information about request parameters."
 JSON_TYPE = "application/json"
-INT64 = 2**63
+INT64_DIGITS = 20
 
 
 class Field(fields.Field[Any]):
@@ -42,6 +43,9 @@ class Version(Text):
 class StageWord(Text):
     """A stage in any letter case."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(metadata={"enum": [str(stage) for stage in Stage]}, **options)
+
 
 class Flag(Field, fields.Boolean):
     """A JSON boolean and nothing that looks like one."""
@@ -61,7 +65,7 @@ class Size(Field, fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
         number = value if type(value) is int else None
-        if isinstance(value, str) and len(value) < 20 and value.isascii() and value.lstrip("-").isdigit():
+        if isinstance(value, str) and len(value) < INT64_DIGITS and value.isascii() and value.lstrip("-").isdigit():
             number = int(value)
         if number is None or number > self.highest:
             raise self.wrong(value)
@@ -70,13 +74,13 @@ class Size(Field, fields.Integer):
         return number
 
 
-class Texts(Field, fields.List):
+class Texts(Field, fields.List[str]):
     """A list of JSON strings; in a query, a repeated key."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(fields.String(), **options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[str]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self.wrong(value)
         return value
@@ -89,13 +93,13 @@ class Tag(Schema):
     value = fields.String()
 
 
-class Tags(Field, fields.List):
+class Tags(Field, fields.List[Any]):
     """A list of keys and values; of a key that comes twice the last one counts."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(fields.Nested(Tag), **options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, str]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
         if not isinstance(value, list):
             raise self.wrong(value)
         return dict(self.pair(tag) for tag in value)
@@ -209,7 +213,7 @@ def check(schema: WireSchema, given: dict[str, Any]) -> dict[str, Any]:
 
 def first_fault(schema: WireSchema, error: ValidationError, present: dict[str, Any]) -> Invalid:
     """The refusal for the first field, in the schema's order, that is not right."""
-    faults = error.normalized_messages()
+    faults: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
     name = next(name for name in fields_of(schema) if name in faults)
     if name not in present:
         return Invalid(f"Missing value for required parameter '{name}'." + SEE_DOCS, name)

@@ -56,4 +56,3 @@ def mount(face: Blueprint) -> None:
     face.get("/audit", endpoint="audit")(search)
     face.get("/models/<name>/audit", endpoint="model_audit")(of_model)
     face.get("/models/<name>/versions/<int:number>/audit", endpoint="version_audit")(of_version)
-

@@ -18,6 +18,7 @@ STATUSES: dict[type[RegistryError], int] = {
     errors.Conflict: 409,
     errors.Unavailable: 503,
 }
+FAULT = 500
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -44,7 +45,7 @@ def refuse(error: RegistryError) -> Response:
     if faults is None and isinstance(error, Invalid) and error.field:
         faults = [{"field": error.field, "message": error.message}]
     response = render(kind.__name__, error.message, status, faults)
-    if status == 401:
+    if kind is errors.Unauthenticated:
         response.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -62,7 +63,7 @@ def render(kind: str, detail: str, status: int, faults: list[dict[str, str]] | N
     slug = "".join("-" + letter.lower() if letter.isupper() else letter for letter in kind).lstrip("-")
     problem: dict[str, object] = {
         "type": f"urn:model-registry:problem:{slug}",
-        "title": TITLES.get(status, "Service fault" if status >= 500 else "Refused"),
+        "title": TITLES.get(status, "Refused" if status < FAULT else "Service fault"),
         "status": status,
         "detail": detail,
         "request_id": g.get("request_id"),

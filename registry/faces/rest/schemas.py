@@ -1,11 +1,20 @@
-"""Requests and answers of `/api/v1`. Version numbers are numbers, times are RFC 3339 text in UTC, stages exact words."""
+"""Requests and answers of `/api/v1`: version numbers are numbers, times RFC 3339 text in UTC, stages exact words."""
 
-from marshmallow import fields, validate
 from marshmallow import Schema as Answer
+from marshmallow import fields, validate
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
 from registry.faces.rest.wire import Input, PageQuery, Text, Time, positive, stage
 from registry.vocabulary import Action
+
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+NUMBERS = {"type": "object", "additionalProperties": {"type": "integer"}}
+NAMES = {"type": "array", "items": {"type": "string"}}
+CHANGES = {
+    "type": "object",
+    "description": "For each field that changed, what it was and what it is.",
+    "additionalProperties": {"type": "array", "minItems": 2, "maxItems": 2, "items": {}},
+}
 
 
 class CreateModel(Input):
@@ -95,8 +104,8 @@ class OneVersion(Answer):
     run_link = fields.String()
     logged_model_id = fields.String(allow_none=True)
     description = fields.String(allow_none=True)
-    tags = fields.Function(lambda version: {tag.key: tag.value for tag in version.tags})
-    aliases = fields.Function(lambda version: [alias.alias for alias in version.aliases])
+    tags = fields.Function(lambda version: {tag.key: tag.value for tag in version.tags}, metadata=TEXTS)
+    aliases = fields.Function(lambda version: [alias.alias for alias in version.aliases], metadata=NAMES)
     created_at = Time()
     updated_at = Time()
     created_by = fields.String()
@@ -108,8 +117,10 @@ class OneModel(Answer):
     id = fields.Integer(attribute="model.id")
     name = fields.String(attribute="model.name")
     description = fields.String(attribute="model.description", allow_none=True)
-    tags = fields.Function(lambda detail: {tag.key: tag.value for tag in detail.model.tags})
-    aliases = fields.Function(lambda detail: {alias.alias: alias.number for alias in detail.model.aliases})
+    tags = fields.Function(lambda detail: {tag.key: tag.value for tag in detail.model.tags}, metadata=TEXTS)
+    aliases = fields.Function(
+        lambda detail: {alias.alias: alias.number for alias in detail.model.aliases}, metadata=NUMBERS
+    )
     latest_versions = fields.List(fields.Nested(OneVersion))
     created_at = Time(attribute="model.created_at")
     updated_at = Time(attribute="model.updated_at")
@@ -178,18 +189,18 @@ class Event(Answer):
     """An audit event. `line` is the stored line, whose hash is `hash`; the rest is that line made readable."""
 
     at = Time()
-    actor = fields.Function(lambda entry: {"id": entry.event.actor, "name": entry.actor_name})
+    actor = fields.Nested(Actor, attribute="actor")
     credential = fields.String(attribute="line.credential", allow_none=True)
     action = fields.String(attribute="event.action")
     subject = fields.String(attribute="event.object")
     model = fields.String(attribute="line.model", allow_none=True)
     version = fields.Integer(attribute="event.number", allow_none=True)
-    changes = fields.Raw()
+    changes = fields.Raw(metadata=CHANGES)
     reason = fields.String(allow_none=True)
     request_id = fields.String(attribute="event.request_id")
     stream = fields.String(attribute="event.stream")
     seq = fields.Integer(attribute="event.seq")
-    hash = fields.Function(lambda entry: entry.event.hash.hex())
+    hash = fields.Function(lambda entry: entry.event.hash.hex(), metadata={"type": "string"})
     line = fields.String(attribute="event.body")
 
 

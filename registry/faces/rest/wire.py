@@ -102,7 +102,8 @@ def load(schema: type[Input], given: dict[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema().load(given)
     except ValidationError as error:
-        raise BadFields(faults_in(error.normalized_messages())) from None
+        messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise BadFields(faults_in(messages)) from None
     return loaded
 
 

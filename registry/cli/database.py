@@ -1,0 +1,38 @@
+"""`registry db`: the schema of the database."""
+
+import os
+
+import click
+
+from registry import config, schema
+from registry.cli.operator import require_schema, say, with_database
+
+
+@click.group("db")
+def database() -> None:
+    """Upgrade or look at the database's schema."""
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the schema to what this version of the registry needs. Safe to run again, and from several places."""
+    with with_database(config.from_env(os.environ)) as settings:
+        url = config.database_url(settings)
+        schema.upgrade(url, connect_timeout=settings.connect_timeout_seconds, say=say)
+        say(f"The database is at revision {schema.current(url)}.")
+
+
+@database.command()
+def current() -> None:
+    """Print the database's revision and the one that this version of the registry needs."""
+    with with_database(config.from_env(os.environ)) as settings:
+        found = schema.current(config.database_url(settings), connect_timeout=settings.connect_timeout_seconds)
+        click.echo(f"database: {found or 'none'}\ncode: {schema.head()}")
+
+
+@database.command()
+def check() -> None:
+    """Say whether this version of the registry can work on the database; exit code 1 if not."""
+    with with_database(config.from_env(os.environ)) as settings:
+        require_schema(settings)
+        click.echo(f"The database answers and is at revision {schema.head()}.")

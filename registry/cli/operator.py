@@ -1,0 +1,93 @@
+"""What the commands share that work on the database: finding or starting it, and acting on it as the operator."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+
+import click
+from flask import Flask
+
+from registry import config, embedded, schema
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import db
+from registry.schema import SchemaError
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code that a shell gives a process ended by SIGTERM."""
+
+
+def say(line: str = "") -> None:
+    """Tell the person at the terminal, or the log of the container, how it goes."""
+    click.echo(line, err=True)
+
+
+@contextmanager
+def with_database(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings with the URL of a running database: the one they name, or the embedded one.
+
+    The embedded one is started if it does not run, and stopped at the end if nobody else uses it.
+
+    :raises EmbeddedError: the embedded database cannot run here.
+    """
+    if settings.database_url is not None:
+        yield settings
+        return
+    with _ending_on_sigterm(), embedded.start(settings.data_dir) as running:
+        yield replace(settings, database_url=running.url)
+
+
+@contextmanager
+def as_operator() -> Iterator[Flask]:
+    """Yield the application in its context, on a database that is as the code needs it.
+
+    :raises ConfigError: a setting is not right.
+    :raises EmbeddedError: the embedded database cannot run here.
+    :raises SchemaError: the database is not as the code needs it.
+    """
+    with with_database(config.from_env(os.environ)) as settings, application(settings) as app:
+        yield app
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[Flask]:
+    """Yield the application in its context; afterwards it holds no connection any more, so that it can be forked.
+
+    :raises SchemaError: the database is not as the code needs it.
+    """
+    require_schema(settings)
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def require_schema(settings: Settings) -> None:
+    """Go on only if the database is as the code needs it.
+
+    :raises SchemaError: it is not.
+    """
+    problems = schema.check(config.database_url(settings), connect_timeout=settings.connect_timeout_seconds)
+    if problems:
+        raise SchemaError("\n".join(problems))
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the program as an exception does, so that the database we started is stopped on the way out."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,86 @@
+"""`registry serve`: everything from nothing to a listening service, in one process."""
+
+import errno
+import os
+import socket
+
+import click
+
+from registry import __version__, config, schema
+from registry.cli.operator import application, say, with_database
+from registry.config import ConfigError, Settings
+from registry.db import transaction
+from registry.domain import tokens
+from registry.domain.access import OPERATOR
+from registry.server import Server, address
+
+
+@click.command()
+def serve() -> None:
+    """Serve the registry until Ctrl-C or SIGTERM.
+
+    Without REGISTRY_DATABASE_URL it starts a PostgreSQL of its own in REGISTRY_DATA_DIR and keeps its schema up to
+    date; with it, the schema has to be there: `registry db upgrade`.
+    """
+    settings = config.from_env(os.environ)
+    refuse_taken_port(settings)
+    embedded = settings.database_url is None
+    if embedded:
+        say(f"Starting the embedded PostgreSQL in {settings.data_dir.absolute()} ...")
+    with with_database(settings) as running:
+        if embedded:
+            schema.upgrade(config.database_url(running), say=lambda step: say(f"  upgrading its schema: {step}"))
+        with application(running) as app:
+            secret = first_token(running)
+        Server(app, running, ready=lambda: introduce(running, secret)).run()
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Find out before any work whether we could listen.
+
+    :raises ConfigError: we could not.
+    """
+    host, port = settings.host, settings.port
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            probe.listen(1)
+    except socket.gaierror:
+        raise ConfigError(f"REGISTRY_HOST={host} is not a name or address that this machine knows.") from None
+    except OSError as error:
+        raise ConfigError(_why_not_listen(settings, error)) from None
+
+
+def _why_not_listen(settings: Settings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        to_do = "stop the program that listens there, or set REGISTRY_PORT to another port"
+        return f"Port {settings.port} on {settings.host} is in use: {to_do}."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"REGISTRY_HOST={settings.host} is not an address of this machine."
+    return f"Cannot listen on {address(settings)} ({error.strerror}): set REGISTRY_HOST and REGISTRY_PORT otherwise."
+
+
+def first_token(settings: Settings) -> str | None:
+    """See that there is an administrator; return a token that was made for that now. Without auth nobody needs one."""
+    if not settings.auth and settings.admin_token is None:
+        return None
+    with transaction(OPERATOR) as session:
+        return tokens.ensure_administrator(session, OPERATOR, settings.admin_token)
+
+
+def introduce(settings: Settings, secret: str | None) -> None:
+    """Tell where the service is and how to use it."""
+    url = f"http://{address(settings)}"
+    say(f"Model registry {__version__} listens on {url}")
+    say(f"  {settings.workers} workers with {settings.threads} threads; Ctrl-C stops it")
+    if secret:
+        say("\n  The administrator's token. Keep it: it is shown this once.\n")
+        say(f"      {secret}\n")
+    if not settings.auth:
+        say("  REGISTRY_AUTH=off: everyone on this machine may do everything")
+    say("  To use it from MLflow:")
+    say(f"      export MLFLOW_REGISTRY_URI={url}")
+    if settings.auth:
+        say(f"      export MLFLOW_TRACKING_TOKEN={secret or '<a token, from: registry token create --name NAME>'}")

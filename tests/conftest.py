@@ -1,0 +1,169 @@
+"""A real PostgreSQL for all tests: the one named by REGISTRY_TEST_DATABASE_URL, or an embedded one of their own.
+
+Tests commit, as the service does, and keep out of each other's way by the names they use; nothing is rolled back,
+because the audit log could not be. A test that needs a registry to itself asks for `empty_database_url`.
+"""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from sqlalchemy import make_url
+from sqlalchemy.orm import Session
+
+from registry import config, embedded, schema
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import db, transaction
+from registry.domain import tokens
+from registry.domain.access import OPERATOR, Principal
+from registry.vocabulary import Role
+from tests.factories import unique
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A URL whose user may create databases on the server that the tests use."""
+    given = os.environ.get("REGISTRY_TEST_DATABASE_URL")
+    if given:
+        yield config.with_driver(make_url(given))
+        return
+    directory = Path(tempfile.mkdtemp(prefix="registry-test-"))
+    directory.chmod(0o755)  # root's substitute must get through
+    try:
+        with embedded.start(directory, durable=False) as server:
+            superuser = make_url(server.url).set(username="postgres", database="postgres")
+            yield superuser.render_as_string(hide_password=False)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def execute(url: str, statement: str) -> None:
+    """Run one statement outside any transaction."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg2.connect(plain)) as connection:
+        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+@contextmanager
+def database(server: str, template: str = "template1") -> Iterator[str]:
+    """A database of its own on the server, gone afterwards."""
+    name = f"registry_test_{secrets.token_hex(6)}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def bare_database_url(server_url: str) -> Iterator[str]:
+    """A database without anything in it."""
+    with database(server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template_url(server_url: str) -> Iterator[str]:
+    """A migrated database that nobody connects to, for copies."""
+    with database(server_url) as url:
+        schema.upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, template_url: str) -> Iterator[str]:
+    """The migrated database that most tests share."""
+    with database(server_url, str(make_url(template_url).database)) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(server_url: str, template_url: str) -> Iterator[str]:
+    """A migrated database for one test alone."""
+    with database(server_url, str(make_url(template_url).database)) as url:
+        yield url
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[Flask]:
+    """The service on a database; its connections are closed afterwards."""
+    app = create_app(settings)
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str) -> Iterator[Flask]:
+    """The service on the shared database."""
+    with application(Settings(database_url=database_url, pool_size=40)) as app:
+        yield app
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context, for tests that call the domain directly."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def session(context: None) -> Session:
+    """A session for reading; writes go through `change()`."""
+    return db.session()
+
+
+def issue(app: Flask, role: Role) -> tuple[Principal, str]:
+    """A principal with this role, and its token."""
+    with app.app_context(), transaction(OPERATOR) as session:
+        issued = tokens.create(session, OPERATOR, name=unique(role), role=role)
+        holder = tokens.authenticate(session, issued.secret)
+        assert holder is not None
+        return holder.principal, issued.secret
+
+
+@pytest.fixture(scope="session")
+def credentials(app: Flask) -> dict[Role, tuple[Principal, str]]:
+    """One principal with a token for each role."""
+    return {role: issue(app, role) for role in Role}
+
+
+@pytest.fixture
+def steward(credentials: dict[Role, tuple[Principal, str]]) -> Principal:
+    """Somebody who may do everything."""
+    return credentials[Role.ADMINISTRATOR][0]
+
+
+@pytest.fixture
+def reader(credentials: dict[Role, tuple[Principal, str]]) -> Principal:
+    """Somebody who may only read."""
+    return credentials[Role.VIEWER][0]
+
+
+@pytest.fixture
+def client(app: Flask, credentials: dict[Role, tuple[Principal, str]]) -> FlaskClient:
+    """An HTTP client with the steward's token."""
+    return client_with(app, credentials[Role.ADMINISTRATOR][1])
+
+
+def client_with(app: Flask, token: str | None) -> FlaskClient:
+    """An HTTP client with a token, or with none."""
+    client = app.test_client()
+    if token is not None:
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client

@@ -1,0 +1,162 @@
+"""What holds when many act at once: real threads, each with a connection of its own."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from registry.db import transaction
+from registry.domain import audit, comments, registered_models, stages
+from registry.domain.access import OPERATOR
+from registry.domain.audit import Question
+from registry.errors import AlreadyExists
+from registry.tables import ModelVersion, RegisteredModel
+from registry.vocabulary import Action, Stage
+from tests.factories import make_model, make_version, move, unique
+
+pytestmark = pytest.mark.usefixtures("context")
+CONNECTIONS = 32
+
+
+def at_once(app: Flask, jobs: list[Callable[[], object]]) -> list[object]:
+    """Run all jobs, as many at a time as there are connections, each in an application context of its own."""
+    together = threading.Barrier(min(len(jobs), CONNECTIONS))
+
+    def run(job: Callable[[], object]) -> object:
+        with app.app_context():
+            if len(jobs) <= CONNECTIONS:
+                together.wait(10)
+            try:
+                return job()
+            except AlreadyExists as refusal:
+                return refusal
+
+    with ThreadPoolExecutor(min(len(jobs), CONNECTIONS)) as pool:
+        return list(pool.map(run, jobs))
+
+
+def test_64_creations_give_64_consecutive_numbers(app: Flask, session: Session) -> None:
+    name = make_model()
+    numbers = at_once(app, [lambda: make_version(name)] * 64)
+    assert sorted(numbers) == list(range(1, 65))  # type: ignore[type-var]
+    entries = audit.search(session, OPERATOR, Question(model=name), newest_first=False, limit=100).items
+    assert [entry.event.seq for entry in entries] == list(range(1, 66))
+    assert [entry.event.number for entry in entries[1:]] == list(range(1, 65))
+
+
+def promotion(name: str, number: int) -> Callable[[], object]:
+    return lambda: move(name, number, Stage.PRODUCTION, archive_others=True)
+
+
+@pytest.mark.parametrize("competitors", [2, 3, 8, 20])
+def test_promotions_that_archive_leave_one_production_and_the_log_tells_the_order(
+    app: Flask, session: Session, competitors: int
+) -> None:
+    name = make_model()
+    for _ in range(competitors):
+        make_version(name)
+
+    at_once(app, [promotion(name, number) for number in range(1, competitors + 1)])
+
+    standing = session.scalars(
+        select(ModelVersion.number)
+        .join(RegisteredModel)
+        .where(RegisteredModel.name == name, ModelVersion.stage == Stage.PRODUCTION)
+    ).all()
+    assert len(standing) == 1
+    assert replayed(session, name) == standing
+
+
+def replayed(session: Session, name: str) -> list[int]:
+    """Who is left in Production when the log is replayed; at no event does anybody have company there."""
+    question = Question(model=name, action=Action.VERSION_TRANSITION)
+    holders: list[int] = []
+    entries = audit.search(session, OPERATOR, question, newest_first=False, limit=1000).items
+    for entry in entries:
+        was, becomes = entry.changes["stage"]
+        number = entry.event.number
+        assert number is not None
+        if was == Stage.PRODUCTION:
+            holders.remove(number)
+        if becomes == Stage.PRODUCTION:
+            holders.append(number)
+        assert len(holders) <= 1
+    assert all(earlier.at <= later.at for earlier, later in pairwise(entries))
+    return holders
+
+
+def test_intervals_of_one_stage_never_overlap_when_all_archive(app: Flask, session: Session) -> None:
+    name = make_model()
+    for _ in range(6):
+        make_version(name)
+    at_once(app, [promotion(name, number) for number in range(1, 7)] * 3)
+    newest_first = stages.history(session, OPERATOR, name, Stage.PRODUCTION)
+    assert all(later.since == earlier.until for later, earlier in pairwise(newest_first))
+
+
+def test_one_of_many_gets_the_name(app: Flask, session: Session) -> None:
+    name = unique()
+    outcomes = Counter(type(outcome) for outcome in at_once(app, [lambda: make_model(name=name)] * 12))
+    assert outcomes == {str: 1, AlreadyExists: 11}
+    entries = audit.search(session, OPERATOR, Question(model=name)).items
+    assert [entry.event.action for entry in entries] == [Action.MODEL_CREATE]
+
+
+def test_one_of_many_gets_the_new_name(app: Flask) -> None:
+    target = unique()
+    names = [make_model() for _ in range(8)]
+
+    def rename(name: str) -> Callable[[], object]:
+        def job() -> str:
+            with transaction(OPERATOR) as session:
+                return registered_models.rename(session, OPERATOR, name, target).model.name
+
+        return job
+
+    outcomes = at_once(app, [rename(name) for name in names])
+    assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 7
+
+
+@contextmanager
+def held_by_a_writer(app: Flask, name: str) -> Iterator[None]:
+    """Somebody else's transaction that has changed a model and does not end."""
+    holding, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with app.app_context(), transaction(OPERATOR) as session:
+            comments.create(session, OPERATOR, name, None, "not finished yet")
+            holding.set()
+            done.wait(20)
+
+    writer = threading.Thread(target=hold)
+    writer.start()
+    try:
+        assert holding.wait(10)
+        yield
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_nobody_waits_for_the_writer_of_another_model(app: Flask) -> None:
+    held, free = make_model(), make_model()
+    make_version(free)
+    with held_by_a_writer(app, held), transaction(OPERATOR) as session:
+        session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        stages.transition(session, OPERATOR, free, 1, Stage.PRODUCTION)
+        comments.create(session, OPERATOR, free, 1, "no wait")
+        registered_models.create(session, OPERATOR, unique(), tags={"a": "b"})
+
+
+def test_readers_do_not_wait_for_the_writer_of_their_model(app: Flask, session: Session) -> None:
+    name = make_model()
+    with held_by_a_writer(app, name):
+        session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        assert registered_models.get(session, OPERATOR, name).model.name == name

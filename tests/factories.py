@@ -1,0 +1,42 @@
+"""Models and versions for tests, with sensible defaults; each call commits, as a request does."""
+
+import secrets
+
+from registry.db import transaction
+from registry.domain import model_versions, registered_models, stages
+from registry.domain.access import OPERATOR, Principal
+from registry.vocabulary import Stage
+
+
+def unique(word: str = "Model") -> str:
+    """A name that no other test uses."""
+    return f"{word}-{secrets.token_hex(5)}"
+
+
+def make_model(principal: Principal = OPERATOR, name: str | None = None, **tags: str) -> str:
+    """Register a model and return its name. Needs an application context."""
+    name = name or unique()
+    with transaction(principal) as session:
+        registered_models.create(session, principal, name, tags=tags)
+    return name
+
+
+def make_version(
+    name: str,
+    principal: Principal = OPERATOR,
+    stage: Stage = Stage.NONE,
+    source: str = "s3://bucket/model",
+    **tags: str,
+) -> int:
+    """Register a version, move it to `stage`, and return its number. Needs an application context."""
+    with transaction(principal) as session:
+        number = model_versions.create(session, principal, name, source=source, tags=tags).number
+        if stage is not Stage.NONE:
+            stages.transition(session, principal, name, number, stage)
+    return number
+
+
+def move(name: str, number: int, to: Stage, principal: Principal = OPERATOR, *, archive_others: bool = False) -> None:
+    """Move a version. Needs an application context."""
+    with transaction(principal) as session:
+        stages.transition(session, principal, name, number, to, archive_others=archive_others)
