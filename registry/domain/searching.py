@@ -52,7 +52,7 @@ OPERATORS: dict[str, Callable[[InstrumentedAttribute[Any], Any], ColumnElement[b
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked: comparisons that must all hold, an order, prompts or (the rule) all that is no prompt."""
+    """What is asked: comparisons that must all hold, and an order. Prompts are left out unless they are asked for."""
 
     comparisons: Sequence[Comparison] = ()
     order: Sequence[OrderKey] = ()
@@ -69,7 +69,7 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
     """
     access.require(principal, Permission.READ)
     conditions = [model_condition(comparison) for comparison in search.comparisons]
-    question = lookup.live_models().where(is_prompt(search.prompts), *conditions).options(*WITH_TAGS_AND_ALIASES)
+    question = lookup.live_models().where(*kind(search), *conditions).options(*WITH_TAGS_AND_ALIASES)
     page = paged(session, question, search, MODEL_FIELDS, "models")
     newest = lookup.newest(session, [model.id for model in page.items], list(Stage)) if page.items else []
     details = [ModelDetail(m, [v for v in newest if v.model_id == m.id]) for m in page.items]
@@ -89,7 +89,7 @@ def versions(session: Session, principal: Principal, search: Search) -> Page[Mod
         .where(
             ModelVersion.deleted_at.is_(None),
             RegisteredModel.deleted_at.is_(None),
-            is_prompt(search.prompts),
+            *kind(search),
             *(version_condition(comparison) for comparison in search.comparisons),
         )
         .options(contains_eager(ModelVersion.model), selectinload(ModelVersion.tags))
@@ -149,14 +149,16 @@ def tag_condition(
     return exists().where(*condition)
 
 
-def is_prompt(wanted: bool) -> ColumnElement[bool]:
-    """Prompts are the registered models with the tag that says so; whoever asks for models does not mean them."""
+def kind(search: Search) -> list[ColumnElement[bool]]:
+    """Who asks for models does not mean prompts, which are registered models with the tag that says so."""
+    if search.prompts:
+        return []  # the filter itself says which
     tagged = exists().where(
         RegisteredModelTag.model_id == RegisteredModel.id,
         RegisteredModelTag.key == PROMPT_TAG,
         RegisteredModelTag.value == "true",
     )
-    return tagged if wanted else ~tagged
+    return [~tagged]
 
 
 def pattern(text: str) -> str:

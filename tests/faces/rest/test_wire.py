@@ -1,0 +1,94 @@
+"""What `/api/v1` says to bodies and queries that are not right: every field by its name, and nothing is changed."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.factories import make_model, make_version
+
+pytestmark = pytest.mark.usefixtures("context")
+
+BODIES: list[tuple[str, str, Any, str]] = [
+    ("POST", "/models", {"name": "x", "nam": "y"}, "nam"),
+    ("POST", "/models", {}, "name"),
+    ("POST", "/models", {"name": 7}, "name"),
+    ("POST", "/models", {"name": "a\x00b"}, "name"),
+    ("POST", "/models", {"name": "\ud800"}, "name"),
+    ("POST", "/models", {"name": "a/b"}, "name"),
+    ("POST", "/models", {"name": "x", "tags": {"k": 1}}, "tags.k.value"),
+    ("POST", "/models", {"name": "x", "tags": ["k"]}, "tags"),
+    ("PATCH", "/models/{name}", {}, "description"),
+    ("PATCH", "/models/{name}", {"description": "x" * 5001}, "description"),
+    ("POST", "/models/{name}/versions", {"source": "s3://b/../k"}, "source"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "production"}, "to"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "Staging", "archive_existing": "yes"}, "archive_existing"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "Staging", "expected_current": 0}, "expected_current"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "Staging", "expected_current": "1"}, "expected_current"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "Staging", "reason": "x" * 4097}, "reason"),
+    ("POST", "/models/{name}/versions/1/transitions", {"to": "Staging", "actor": "eve"}, "actor"),
+    ("PUT", "/models/{name}/aliases/champion", {"version": "1"}, "version"),
+    ("PUT", "/models/{name}/aliases/latest", {"version": 1}, "alias"),
+    ("PUT", "/models/{name}/tags/a*b", {"value": "x"}, "key"),
+    ("POST", "/models/{name}/comments", {"text": "  "}, "text"),
+    ("POST", "/models/{name}/comments", {"text": "x" * 16385}, "text"),
+]
+
+
+@pytest.mark.parametrize(("verb", "path", "body", "field"), BODIES)
+def test_a_bad_body_is_400_and_names_the_field(
+    client: FlaskClient, verb: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    name = make_model()
+    make_version(name)
+    before = client.get(f"/api/v1/models/{name}/audit").get_json()["items"]
+    answer = client.open("/api/v1" + path.format(name=name), method=verb, json=body)
+    assert answer.status_code == 400
+    assert field in [fault["field"] for fault in answer.get_json()["errors"]]
+    assert client.get(f"/api/v1/models/{name}/audit").get_json()["items"] == before
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"null", b"{", b"\xff", b'"{}"'])
+def test_what_is_no_json_object_is_400(client: FlaskClient, body: bytes) -> None:
+    assert client.post("/api/v1/models", data=body, content_type="application/json").status_code == 400
+
+
+def test_what_is_not_said_to_be_json_is_415(client: FlaskClient) -> None:
+    assert client.post("/api/v1/models", data=b'{"name": "x"}', content_type="text/plain").status_code == 415
+
+
+QUERIES = [
+    ("/audit?order=sideways", "order"),
+    ("/audit?limit=0", "limit"),
+    ("/audit?limit=1001", "limit"),
+    ("/audit?action=nope", "action"),
+    ("/audit?since=yesterday", "since"),
+    ("/audit?since=2026-11-24T10:00:00", "since"),
+    ("/audit?unheard=1", "unheard"),
+    ("/audit?page_token=nonsense", "page_token"),
+    ("/resolve", "uri"),
+    ("/resolve?uri=models:/m-1", "uri"),
+    ("/resolve?uri=runs:/a/b", "uri"),
+    ("/resolve?uri=models:/x/v1", "stage"),
+    ("/resolve?uri=models:/x/1&at=now", "at"),
+]
+
+
+@pytest.mark.parametrize(("path", "field"), QUERIES)
+def test_a_bad_query_is_400_and_names_the_parameter(client: FlaskClient, path: str, field: str) -> None:
+    answer = client.get("/api/v1" + path)
+    assert answer.status_code == 400
+    assert field in [fault["field"] for fault in answer.get_json()["errors"]]
+
+
+@pytest.mark.parametrize("moment", ["2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00", "2026-11-24T11:00:00.5+01:00"])
+def test_times_are_taken_with_any_offset(client: FlaskClient, moment: str) -> None:
+    assert client.get("/api/v1/audit", query_string={"until": moment}).status_code == 200
+    assert client.get(f"/api/v1/audit?until={moment}").status_code == 200
+
+
+def test_a_number_too_large_for_any_version_is_simply_not_found(client: FlaskClient) -> None:
+    name = make_model()
+    for number in (0, 2**31, 2**63, 10**30):
+        assert client.get(f"/api/v1/models/{name}/versions/{number}").status_code == 404
+        assert client.get(f"/api/v1/resolve?uri=models:/{name}/{number}").status_code == 404
