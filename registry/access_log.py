@@ -30,6 +30,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
         application.setFormatter(JsonFormatter())
         logging.root.handlers[:] = [application]
         logging.root.setLevel(self.loglevel)
+        logging.getLogger("alembic").setLevel(max(self.loglevel, logging.WARNING))  # chats whenever we look
         logging.captureWarnings(capture=True)
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pwd
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -256,6 +257,7 @@ class _Cluster:
     def _initialise(self) -> None:
         """Make the files under another name first: an initdb that was killed leaves nothing that looks complete."""
         unfinished = self.data_dir / "pgdata.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
         self._make_own(unfinished)
         made = self._run(
             "initdb", "-D", unfinished.name, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",

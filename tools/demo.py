@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -31,8 +32,6 @@ MODEL = "ChurnPredictionModel"
 MLFLOW = "/api/2.0/mlflow"
 V1 = "/api/v1"
 SECONDS_TO_START = 180
-LONGEST_ANSWER = 14
-"""Lines of an answer that are shown."""
 
 Json = dict[str, Any]
 
@@ -64,12 +63,16 @@ class Screen:
         if body is not None:
             print(self._json(body, "  "))
 
-    def answer(self, status: int, body: Json) -> None:
-        """Show what came back."""
-        print(self.paint(f"{status}", "1;32" if status < 400 else "1;31"))
-        lines = self._json(body, "  ").split("\n")
-        shown = lines if len(lines) <= LONGEST_ANSWER else [*lines[: LONGEST_ANSWER - 1], "  ..."]
-        print(self.paint("\n".join(shown), "2"), flush=True)
+    def answer(self, status: int, body: Json, keep: tuple[str, ...]) -> None:
+        """Show what came back; of a long answer only the fields to `keep`."""
+        good = status < HTTPStatus.BAD_REQUEST
+        inner = next(iter(body.values())) if len(body) == 1 else body  # MLflow wraps what it answers
+        kept = {name: inner[name] for name in keep if name in inner} if good and keep else body
+        left = len(inner) - len(kept) if kept is not body else 0
+        more = f"  (and {left} more fields)" if left else ""
+        print(f"{self.paint(str(int(status)), '1;32' if good else '1;31')}{self.paint(more, '2')}")
+        if kept:
+            print(self.paint(self._json(kept, "  "), "2"), flush=True)
 
     def _json(self, value: Json, indent: str) -> str:
         """Lay JSON out: on one line if it fits, a line for each field otherwise."""
@@ -78,7 +81,7 @@ class Screen:
     def _lines(self, value: Any, width: int) -> list[str]:
         flat = json.dumps(value, ensure_ascii=False)
         if len(flat) <= width or not isinstance(value, dict | list) or not value:
-            return [flat if len(flat) <= width else flat[: width - 1] + "…"]
+            return [flat if len(flat) <= width else flat[: width - 3] + '..."']
         keys = [json.dumps(key) + ": " for key in value] if isinstance(value, dict) else [""] * len(value)
         items = list(value.values()) if isinstance(value, dict) else value
         lines: list[str] = []
@@ -99,12 +102,14 @@ class Api:
     token: str | None
     screen: Screen
 
-    def show(self, verb: str, path: str, body: Json | None = None, reason: str | None = None) -> Json:
+    def show(
+        self, verb: str, path: str, body: Json | None = None, keep: tuple[str, ...] = (), reason: str | None = None
+    ) -> Json:
         """Make a call before the eyes of the reader; one that fails ends the tour."""
         self.screen.call(verb, path, body)
         status, answer = self.send(verb, path, body, reason)
-        self.screen.answer(status, answer)
-        if status >= 400:
+        self.screen.answer(status, answer, keep)
+        if status >= HTTPStatus.BAD_REQUEST:
             fail(f"The tour expected another answer than {status} from {path}.")
         return answer
 
@@ -193,6 +198,7 @@ def service(settings: Settings, token: str | None, screen: Screen) -> Iterator[s
         screen.say("\nStopping.")
         sys.exit(0)
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is stopping already
         process.terminate()
         process.wait()
 
@@ -227,7 +233,8 @@ def tour(api: Api, screen: Screen) -> None:
             "stage": stage,
             "archive_existing_versions": stage == "Production",
         }
-        api.show("POST", f"{MLFLOW}/model-versions/transition-stage", body, reason=f"Goes to {stage} as planned")
+        path = f"{MLFLOW}/model-versions/transition-stage"
+        api.show("POST", path, body, ("version", "current_stage"), reason=f"Goes to {stage} as planned")
     second = new_version(api, screen, "Gradient boosting; better on customers of less than a year.", "0.893")
     promote(api, screen, first, second)
     look_back(api, screen, first)
@@ -238,7 +245,7 @@ def register(api: Api, screen: Screen) -> int:
     """Register the model, or find it; return how many audit events it had before."""
     screen.title(f"A model called {MODEL}")
     status, answer = api.send("GET", f"{MLFLOW}/registered-models/get?name={MODEL}")
-    if status == 200:
+    if status == HTTPStatus.OK:
         newest = api.send("GET", f"{V1}/models/{MODEL}/audit?order=newest&limit=1")[1]["items"]
         latest = answer["registered_model"].get("latest_versions", [])
         highest = max((int(version["version"]) for version in latest), default=0)
@@ -249,7 +256,8 @@ def register(api: Api, screen: Screen) -> int:
     described = {"name": MODEL, "description": "Which customers will leave within 90 days?"}
     api.show("POST", f"{MLFLOW}/registered-models/create", described)
     api.show("POST", f"{MLFLOW}/registered-models/set-tag", {"name": MODEL, "key": "team", "value": "retention"})
-    api.show("POST", f"{V1}/models/{MODEL}/comments", {"text": "Owner on call: the retention team, weekdays 8 to 18."})
+    comment = {"text": "Owner on call: the retention team, weekdays 8 to 18."}
+    api.show("POST", f"{V1}/models/{MODEL}/comments", comment, ("id", "author_name", "text"))
     return 0
 
 
@@ -258,15 +266,12 @@ def new_version(api: Api, screen: Screen, description: str, score: str) -> int:
     run = secrets.token_hex(16)
     screen.title("A new version, from the run that trained it")
     body = {"name": MODEL, "source": f"runs:/{run}/model", "run_id": run, "description": description}
-    made = api.show("POST", f"{MLFLOW}/model-versions/create", body)
+    made = api.show("POST", f"{MLFLOW}/model-versions/create", body, ("name", "version", "current_stage", "status"))
     number = int(made["model_version"]["version"])
     tag = {"name": MODEL, "version": str(number), "key": "auc", "value": score}
     api.show("POST", f"{MLFLOW}/model-versions/set-tag", tag)
-    api.show(
-        "POST",
-        f"{V1}/models/{MODEL}/versions/{number}/comments",
-        {"text": f"Checked on the hold-out set: AUC {score}."},
-    )
+    comment = {"text": f"Checked on the hold-out set: AUC {score}."}
+    api.show("POST", f"{V1}/models/{MODEL}/versions/{number}/comments", comment, ("id", "author_name", "text"))
     return number
 
 
@@ -280,7 +285,7 @@ def promote(api: Api, screen: Screen, first: int, second: int) -> None:
         "expected_current": first,
         "reason": "Two weeks in shadow mode, 2.2 points better",
     }
-    api.show("POST", f"{V1}/models/{MODEL}/versions/{second}/transitions", body)
+    api.show("POST", f"{V1}/models/{MODEL}/versions/{second}/transitions", body, ("name", "version", "stage"))
 
 
 def look_back(api: Api, screen: Screen, first: int) -> None:
@@ -316,9 +321,9 @@ def trail(api: Api, screen: Screen, known: int) -> None:
 
 def show_event(screen: Screen, event: Json) -> None:
     """Show one event in two or three lines."""
-    when = datetime.fromisoformat(event["at"])
+    when = f"{datetime.fromisoformat(event['at']):%H:%M:%S.%f}"[:-3]
     which = f"version {event['version']}" if event["version"] else "the model"
-    head = f"{event['seq']:>4}  {when:%Y-%m-%d %H:%M:%S}  {event['actor']['name']}"
+    head = f"{event['seq']:>4}  {when}  {event['actor']['name']}"
     print(f"{head}  {screen.paint(event['action'], '1')}  {which}")
     for line in changed(event):
         for part in textwrap.wrap(line, screen.width - 6, subsequent_indent="  "):
@@ -329,9 +334,8 @@ def changed(event: Json) -> Iterator[str]:
     """Yield what an event changed, and why, in words; what only repeats the line above is left out."""
     plain = {"id", "model_id", "number", "name", "created_at", "created_by", "author", "alias", "updated_at"}
     for field, (before, after) in event["changes"].items():
-        if after == before or after == "" or (field in plain and before is None):
-            continue
-        yield f"{field}: {after}" if before is None else f"{field}: {before} → {after}"
+        if after and after != before and not (field in plain and before is None):
+            yield f"{field}: {after}" if before is None else f"{field}: {before} → {after}"
     if event["reason"]:
         yield f"because: {event['reason']}"
 
@@ -345,7 +349,7 @@ def farewell(settings: Settings, token: str | None, screen: Screen) -> None:
     for line in lines:
         print(f"    export {line}")
     print(
-        f"    {screen.paint('# and MLFLOW_TRACKING_URI as before: runs and artifacts stay on your tracking server', '2')}"
+        f"    {screen.paint('# MLFLOW_TRACKING_URI as before: runs and artifacts stay on your tracking server', '2')}"
     )
     screen.say(f"\nThe next `make demo` or `make serve` finds this data again, in {settings.data_dir.absolute()}.")
 

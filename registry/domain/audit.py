@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
-from registry.domain import access, paging, principals
+from registry.domain import access, lookup, paging, principals
 from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
 from registry.errors import ModelNotFound
@@ -85,7 +85,7 @@ def search(
     access.require(principal, Permission.READ, question.model)
     keys = [Key(AuditEvent.at_us, newest_first), Key(AuditEvent.id, newest_first)]
     mark = paging.fingerprint("audit", question, newest_first)
-    rows = select(AuditEvent).where(*conditions(session, question)).options(selectinload(AuditEvent.private))
+    rows = select(AuditEvent).where(*conditions(session, question)).options(lookup.together(AuditEvent.private))
     if token:
         rows = rows.where(paging.after(keys, paging.decode(token, mark, keys)))
     found = list(session.scalars(rows.order_by(*(key.clause for key in keys)).limit(limit + 1)))

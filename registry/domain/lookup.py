@@ -4,15 +4,19 @@ Nothing here asks for a permission: the functions that call these have.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import Select, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from registry.domain import names
 from registry.errors import ModelNotFound, VersionNotFound
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
+
+ROWS_MAX = 50_000
 
 
 def find_model(session: Session, name: str) -> RegisteredModel:
@@ -39,8 +43,8 @@ def live_versions(name: str) -> Select[ModelVersion]:
         .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None), ModelVersion.deleted_at.is_(None))
         .options(
             contains_eager(ModelVersion.model),
-            selectinload(ModelVersion.tags),
-            selectinload(ModelVersion.aliases),
+            together(ModelVersion.tags),
+            together(ModelVersion.aliases),
         )
     )
 
@@ -64,12 +68,13 @@ def find_version(session: Session, name: str, number: int) -> ModelVersion:
     return version
 
 
-def newest(session: Session, model_ids: Collection[int], stages: Sequence[Stage]) -> list[ModelVersion]:
+def newest(session: Session, models: Collection[RegisteredModel], stages: Sequence[Stage]) -> list[ModelVersion]:
     """For each of these models the highest-numbered version in each of these stages, with tags and aliases.
 
     One index look-up for each model and stage, however many versions there are.
     """
-    model = func.unnest(literal(list(model_ids), ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
+    by_id = {model.id: model for model in models}
+    model = func.unnest(literal(list(by_id), ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
     stage = func.unnest(literal([str(s) for s in stages], ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
     top = (
         select(ModelVersion)
@@ -88,10 +93,18 @@ def newest(session: Session, model_ids: Collection[int], stages: Sequence[Stage]
         .select_from(model)
         .join(stage, true())
         .join(top, true())
-        .options(selectinload(entity.tags), selectinload(entity.aliases), selectinload(entity.model))
+        .options(together(entity.tags), together(entity.aliases))
         .order_by(top.c.model_id, top.c.number)
     )
-    return list(session.scalars(question))
+    versions = list(session.scalars(question))
+    for version in versions:
+        set_committed_value(version, "model", by_id[version.model_id])
+    return versions
+
+
+def together(relation: Any) -> Any:
+    """Load what belongs to the rows of a page in one statement, however many rows there are."""
+    return selectinload(relation, chunksize=ROWS_MAX)
 
 
 def aliased_version(name: str, alias: str) -> Select[ModelVersion]:

@@ -21,7 +21,7 @@ from registry.tables import (
 )
 from registry.vocabulary import Permission, Stage
 
-WITH_TAGS_AND_ALIASES = (selectinload(RegisteredModel.tags), selectinload(RegisteredModel.aliases))
+WITH_TAGS_AND_ALIASES = (lookup.together(RegisteredModel.tags), lookup.together(RegisteredModel.aliases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def detail(session: Session, name: str) -> ModelDetail:
     model = session.scalar(question.execution_options(populate_existing=True))
     if model is None:
         raise ModelNotFound(name)
-    return ModelDetail(model, lookup.newest(session, [model.id], list(Stage)))
+    return ModelDetail(model, lookup.newest(session, [model], list(Stage)))
 
 
 def latest_versions(
@@ -87,7 +87,7 @@ def latest_versions(
     :raises ModelNotFound: no such model.
     """
     access.require(principal, Permission.READ, name)
-    return lookup.newest(session, [lookup.find_model(session, name).id], stages)
+    return lookup.newest(session, [lookup.find_model(session, name)], stages)
 
 
 def create(

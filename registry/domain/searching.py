@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager
 
 from registry.domain import access, lookup, paging
 from registry.domain.access import Principal
@@ -71,7 +71,7 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
     conditions = [model_condition(comparison) for comparison in search.comparisons]
     question = lookup.live_models().where(*kind(search), *conditions).options(*WITH_TAGS_AND_ALIASES)
     page = paged(session, question, search, MODEL_FIELDS, "models")
-    newest = lookup.newest(session, [model.id for model in page.items], list(Stage)) if page.items else []
+    newest = lookup.newest(session, page.items, list(Stage)) if page.items else []
     details = [ModelDetail(m, [v for v in newest if v.model_id == m.id]) for m in page.items]
     return Page(details, page.next_token)
 
@@ -92,7 +92,7 @@ def versions(session: Session, principal: Principal, search: Search) -> Page[Mod
             *kind(search),
             *(version_condition(comparison) for comparison in search.comparisons),
         )
-        .options(contains_eager(ModelVersion.model), selectinload(ModelVersion.tags))
+        .options(contains_eager(ModelVersion.model), lookup.together(ModelVersion.tags))
     )
     return paged(session, question, search, VERSION_FIELDS, "versions")
 

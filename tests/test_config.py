@@ -1,0 +1,154 @@
+"""Every setting: what is accepted, what is refused and in which words, and that the README tells of each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry import config
+from registry.config import ConfigError, Settings, from_env
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "0123456789abcdefghij"
+
+
+def test_without_any_variable_all_defaults_hold() -> None:
+    assert from_env({"PATH": "/bin", "HOME": "/root"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("REGISTRY_DATABASE_URL", "postgres://u:p@h/d", "database_url", "postgresql+psycopg2://u:p@h/d"),
+        ("REGISTRY_DATABASE_URL", "postgresql://u:p%40@h:6/d", "database_url", "postgresql+psycopg2://u:p%40@h:6/d"),
+        (
+            "REGISTRY_DATABASE_URL",
+            "postgresql+psycopg2://u@/d?host=a%3A1&host=b%3A2&target_session_attrs=read-write",
+            "database_url",
+            "postgresql+psycopg2://u@/d?host=a%3A1&host=b%3A2&target_session_attrs=read-write",
+        ),
+        ("REGISTRY_DATA_DIR", "/srv/registry data", "data_dir", Path("/srv/registry data")),
+        ("REGISTRY_HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("REGISTRY_HOST", "[::1]", "host", "::1"),
+        ("REGISTRY_HOST", "models.example.com", "host", "models.example.com"),
+        ("REGISTRY_PORT", "80", "port", 80),
+        ("REGISTRY_AUTH", "OFF", "auth", False),
+        ("REGISTRY_ADMIN_TOKEN", TOKEN, "admin_token", TOKEN),
+        ("REGISTRY_TRACKING_URL", "https://mlflow.example.com/", "tracking_url", "https://mlflow.example.com"),
+        ("REGISTRY_TRACKING_TIMEOUT_SECONDS", "0.5", "tracking_timeout_seconds", 0.5),
+        ("REGISTRY_VERSION_NUMBERS", "restart", "version_numbers", "restart"),
+        ("REGISTRY_LOCAL_SOURCES", "on", "local_sources", True),
+        ("REGISTRY_SOURCE_HOSTS", "A.example.com, b", "source_hosts", frozenset({"a.example.com", "b"})),
+        ("REGISTRY_THREADS", "9", "pool_size", 9),
+        ("REGISTRY_LOG_LEVEL", "Debug", "log_level", "debug"),
+        ("REGISTRY_PORT", " ", "port", 5055),
+    ],
+)
+def test_a_good_value_is_taken(variable: str, value: str, field: str, expected: Any) -> None:
+    assert getattr(from_env({variable: value}), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "telling"),
+    [
+        ({"REGISTRY_PRT": "1"}, "did you mean REGISTRY_PORT?"),
+        ({"REGISTRY_ZZZZZZZZZZZ": "1"}, "is not a setting"),
+        ({"REGISTRY_PORT": "0"}, "from 1 to 65535"),
+        ({"REGISTRY_PORT": "5055x"}, "from 1 to 65535"),
+        ({"REGISTRY_PORT": "tcp://10.0.0.1:5055"}, "enableServiceLinks: false"),
+        ({"REGISTRY_HOST": "http://here"}, "without scheme"),
+        ({"REGISTRY_HOST": "localhost:5055"}, "without scheme and port"),
+        ({"REGISTRY_AUTH": "no"}, "'on' or 'off'"),
+        ({"REGISTRY_AUTH": "off", "REGISTRY_HOST": "0.0.0.0"}, "REGISTRY_HOST=127.0.0.1"),
+        ({"REGISTRY_AUTH": "off", "REGISTRY_HOST": "registry.example.com"}, "open the registry to everyone"),
+        ({"REGISTRY_ADMIN_TOKEN": "short"}, "20 to 512 visible ASCII characters"),
+        ({"REGISTRY_ADMIN_TOKEN": "x" * 20 + " y"}, "no spaces"),
+        ({"REGISTRY_DATABASE_URL": "sqlite:///x.db"}, "runs on PostgreSQL"),
+        ({"REGISTRY_DATABASE_URL": "postgresql+psycopg://h/d"}, "runs on PostgreSQL"),
+        ({"REGISTRY_DATABASE_URL": "postgresql://h"}, "names no database"),
+        ({"REGISTRY_DATABASE_URL": "postgresql://u@a:1,b:2/d"}, "several hosts are written"),
+        ({"REGISTRY_DATABASE_URL": "nonsense"}, "is not a database URL"),
+        ({"REGISTRY_TRACKING_URL": "ftp://h"}, "http:// or https://"),
+        ({"REGISTRY_TRACKING_URL": "https://"}, "http:// or https://"),
+        ({"REGISTRY_TRACKING_TIMEOUT_SECONDS": "-1"}, "number of seconds"),
+        ({"REGISTRY_VERSION_NUMBERS": "again"}, "continue, restart"),
+        ({"REGISTRY_SOURCE_HOSTS": "https://a"}, "without scheme"),
+        ({"REGISTRY_SOURCE_HOSTS": "a,,b"}, "separated by commas"),
+        ({"REGISTRY_WORKERS": "0"}, "from 1 to 256"),
+        ({"REGISTRY_LOG_LEVEL": "loud"}, "one of debug, info, warning, error"),
+        ({"REGISTRY_ADMIN_TOKEN_FILE": "/does/not/exist"}, "cannot be read"),
+        ({"REGISTRY_PORT_FILE": "/etc/hostname"}, "is not a setting"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], telling: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_env(environ)
+
+    assert telling in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert next(iter(environ)).removesuffix("_FILE") in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_authentication_may_be_off_where_only_this_machine_gets_in(host: str) -> None:
+    assert not from_env({"REGISTRY_AUTH": "off", "REGISTRY_HOST": host}).auth
+
+
+def test_settings_made_in_code_are_as_safe() -> None:
+    with pytest.raises(ConfigError, match="open the registry"):
+        Settings(auth=False, host="0.0.0.0")
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+
+    assert from_env({"REGISTRY_ADMIN_TOKEN_FILE": str(file)}).admin_token == TOKEN
+
+
+def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.touch()
+
+    with pytest.raises(ConfigError, match="is empty"):
+        from_env({"REGISTRY_ADMIN_TOKEN_FILE": str(file)})
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="both set"):
+        from_env({"REGISTRY_ADMIN_TOKEN": TOKEN, "REGISTRY_ADMIN_TOKEN_FILE": str(tmp_path / "token")})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REGISTRY_ADMIN_TOKEN": "hush hush, very secret"},
+        {"REGISTRY_DATABASE_URL": "mysql://u:hush@h/d"},
+        {"REGISTRY_DATABASE_URL": "postgresql://u:hush@h:port/d"},
+    ],
+)
+def test_a_refusal_repeats_no_secret(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_env(environ)
+
+    assert "hush" not in str(refused.value)
+
+
+def test_settings_can_be_printed_without_their_secrets() -> None:
+    settings = from_env({"REGISTRY_ADMIN_TOKEN": TOKEN, "REGISTRY_DATABASE_URL": "postgresql://u:hush@h/d"})
+
+    assert TOKEN not in repr(settings)
+    assert "hush" not in repr(settings)
+
+
+def test_variables_of_the_tests_are_left_alone() -> None:
+    assert from_env({"REGISTRY_TEST_DATABASE_URL": "whatever"}) == Settings()
+
+
+def test_a_service_without_a_database_says_where_one_comes_from() -> None:
+    with pytest.raises(ConfigError, match="registry serve"):
+        config.database_url(Settings())
+
+
+def test_the_readme_lists_exactly_the_settings_that_there_are() -> None:
+    assert config.readme_table() in (ROOT / "README.md").read_text(), "run `make settings`"
