@@ -24,7 +24,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import psycopg2
 from sqlalchemy.engine import URL
@@ -51,58 +51,43 @@ class EmbeddedError(Exception):
     """The embedded PostgreSQL cannot run; the text is one line that says what to do."""
 
 
+@dataclass(frozen=True)
 class Embedded:
-    """A running embedded database and our share in it. Use it in a `with` block, or call `release`."""
+    """A running embedded database."""
 
-    def __init__(self, cluster: "_Cluster", share: "_Share", url: str) -> None:
-        self._cluster = cluster
-        self._share = share
-        self._owner = os.getpid()
-        self.url = url
-        """For SQLAlchemy, with our driver."""
-
-    def release(self) -> None:
-        """Give up our share; the last one out stops the database. A forked child has no share of its own."""
-        if os.getpid() != self._owner:
-            self._share.close()  # the parent's descriptor keeps the lock
-        if self._share.closed:
-            return
-        with _uninterrupted(), self._cluster.turn():
-            _leave(self._cluster, self._share)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    url: str
+    """For SQLAlchemy, with our driver."""
 
 
-def start(data_dir: Path, *, durable: bool = True) -> Embedded:
-    """Start the database of `data_dir`, or join the one that runs there already.
+@contextmanager
+def start(data_dir: Path, *, durable: bool = True) -> Iterator[Embedded]:
+    """Start the database of `data_dir`, or join the one that runs there already; the last one out stops it.
 
-    Signals wait meanwhile, so that nothing is left half started. `durable=False` trades safety at a power cut for
-    speed: for tests.
+    Signals wait while it starts and stops, so that nothing is left half done. A child forked meanwhile takes no part.
+    `durable=False` trades safety at a power cut for speed: for tests.
 
     :raises EmbeddedError: it cannot run here.
     """
     cluster = _Cluster(data_dir, _programs(), durable)
     cluster.prepare()
-    with _uninterrupted(), cluster.turn():
-        share = _Share(cluster.data_dir / "users.lock")
-        try:
-            cluster.run(alone=share.was_alone)
-            return Embedded(cluster, share, cluster.ensure_database())
-        except BaseException:
-            _leave(cluster, share)
-            raise
-
-
-def _leave(cluster: "_Cluster", share: "_Share") -> None:
+    owner, share = os.getpid(), None
     try:
-        if share.is_last():
-            cluster.stop()
+        with _uninterrupted(), cluster.turn():
+            share = _Share(cluster.data_dir / "users.lock")
+            cluster.run(alone=share.was_alone)
+            url = cluster.ensure_database()
+        yield Embedded(url)
     finally:
-        share.close()
+        if share is not None:
+            _leave(cluster, share, owner)
+
+
+def _leave(cluster: "_Cluster", share: "_Share", owner: int) -> None:
+    with closing(share):
+        if os.getpid() == owner:
+            with _uninterrupted(), cluster.turn():
+                if share.is_last():
+                    cluster.stop()
 
 
 class _Share:
@@ -121,11 +106,8 @@ class _Share:
             return False
         return True
 
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
     def close(self) -> None:
+        """Give it up, unless our parent or our children have it too."""
         self._file.close()
 
 

@@ -6,7 +6,7 @@ Nothing here asks for a permission: the functions that call these have.
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, true
+from sqlalchemy import Select, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
@@ -24,7 +24,7 @@ def find_model(session: Session, name: str) -> RegisteredModel:
 
     :raises ModelNotFound: no such model.
     """
-    model = session.scalar(live_models().where(RegisteredModel.name == name))
+    model = session.scalar(BY_NAME, {"name": name})
     if model is None:
         raise ModelNotFound(name)
     return model
@@ -74,29 +74,7 @@ def newest(session: Session, models: Collection[RegisteredModel], stages: Sequen
     One index look-up for each model and stage, however many versions there are.
     """
     by_id = {model.id: model for model in models}
-    model = func.unnest(literal(list(by_id), ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
-    stage = func.unnest(literal([str(s) for s in stages], ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
-    top = (
-        select(ModelVersion)
-        .where(
-            ModelVersion.model_id == model.c.id,
-            ModelVersion.stage == stage.c.stage,
-            ModelVersion.deleted_at.is_(None),
-        )
-        .order_by(ModelVersion.number.desc())
-        .limit(1)
-        .lateral("top")
-    )
-    entity = aliased(ModelVersion, top)
-    question = (
-        select(entity)
-        .select_from(model)
-        .join(stage, true())
-        .join(top, true())
-        .options(together(entity.tags), together(entity.aliases))
-        .order_by(top.c.model_id, top.c.number)
-    )
-    versions = list(session.scalars(question))
+    versions = list(session.scalars(NEWEST, {"models": list(by_id), "stages": [str(stage) for stage in stages]}))
     for version in versions:
         set_committed_value(version, "model", by_id[version.model_id])
     return versions
@@ -111,3 +89,34 @@ def aliased_version(name: str, alias: str) -> Select[ModelVersion]:
     """The question for the version that an alias names."""
     pointed = (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number)
     return live_versions(name).join(Alias, pointed).where(Alias.alias == alias)
+
+
+def newest_of_each() -> Select[ModelVersion]:
+    """The question of `newest`: for each of `:models` and each of `:stages` the version with the highest number."""
+    model = func.unnest(bindparam("models", type_=ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
+    stage = func.unnest(bindparam("stages", type_=ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
+    top = (
+        select(ModelVersion)
+        .where(
+            ModelVersion.model_id == model.c.id,
+            ModelVersion.stage == stage.c.stage,
+            ModelVersion.deleted_at.is_(None),
+        )
+        .order_by(ModelVersion.number.desc())
+        .limit(1)
+        .lateral("top")
+    )
+    entity = aliased(ModelVersion, top)
+    return (
+        select(entity)
+        .select_from(model)
+        .join(stage, true())
+        .join(top, true())
+        .options(together(entity.tags), together(entity.aliases))
+        .order_by(top.c.model_id, top.c.number)
+    )
+
+
+# Put together once: to build a question takes longer than to ask it.
+NEWEST = newest_of_each()
+BY_NAME = live_models().where(RegisteredModel.name == bindparam("name"))

@@ -3,17 +3,18 @@
 Source of the forms: MLflow's model URIs. No percent-decoding takes place: the characters of the URI are the name.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.domain import access, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, StageEmpty, VersionNotFound
-from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, RegisteredModel, StageInterval
+from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, StageInterval
 from registry.vocabulary import Permission, Stage
 
 REFERENCE = re.compile(
@@ -29,6 +30,12 @@ class Reference:
     number: int | None = None
     alias: str | None = None
     stage: Stage | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which of its fields says what it names; `latest` if none does."""
+        given = (kind for kind in ("number", "alias", "stage") if getattr(self, kind) is not None)
+        return next(given, "latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ def nowhere(reference: Reference) -> NotFound:
 def resolve(session: Session, principal: Principal, uri: str, at: datetime | None = None) -> Resolution:
     """Find the version that a `models:/` URI names, as it is now or as it was at `at`.
 
-    One query, each step of it an index look-up. A change counts from the instant on that its audit event bears.
+    One query, whatever the number of versions. A change counts from the instant on that its audit event bears.
 
     :raises Forbidden: the principal may not read the model.
     :raises Invalid: the URI does not name a registered model version.
@@ -126,52 +133,68 @@ def resolve(session: Session, principal: Principal, uri: str, at: datetime | Non
     access.require(principal, Permission.READ, reference.name)
     row = None
     if reference.number is None or 1 <= reference.number <= names.HIGHEST_NUMBER:
-        row = session.execute(question_at(reference, at)).first()
+        values = {"name": reference.name, "at": at, reference.kind: getattr(reference, reference.kind, None)}
+        row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere(reference)
-    version, name, stage, since, by = row
-    return Resolution(name, version, Stage(stage), since, by, at)
+    version, stage, since, by = row
+    return Resolution(reference.name, version, Stage(stage), since, by, at)
 
 
-def question_at(reference: Reference, at: datetime | None) -> Select[ModelVersion, str, str, datetime, str]:
-    """The question for the version with its name, stage, since when and by whom, at a moment (None: now)."""
-    question = (
-        select(ModelVersion, NameInterval.name, StageInterval.stage, StageInterval.since, AuditEvent.actor)
-        .join(RegisteredModel, RegisteredModel.id == NameInterval.model_id)
-        .join(StageInterval, StageInterval.model_id == NameInterval.model_id)
-        .join(
-            ModelVersion,
-            and_(ModelVersion.model_id == StageInterval.model_id, ModelVersion.number == StageInterval.number),
-        )
-        .join(
-            AuditEvent,
-            and_(
-                AuditEvent.stream == func.concat(literal("model:"), StageInterval.model_id),
-                AuditEvent.seq == StageInterval.opened_seq,
-            ),
-        )
+@functools.cache
+def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime, str]:
+    """The question for the version with its stage, since when and by whom, now or at the moment `:at`.
+
+    First the model, then its one interval, then version and event of that: each step is one index look-up, and the
+    database is left no other order. Put together once for each kind of reference.
+    """
+    model_id = (
+        select(NameInterval.model_id)
+        .where(NameInterval.name == bindparam("name"), during(NameInterval.since, NameInterval.until, timed=timed))
+        .scalar_subquery()
+    )
+    picked = (
+        select(StageInterval)
         .where(
-            NameInterval.name == reference.name,
-            during(NameInterval.since, NameInterval.until, at),
-            during(StageInterval.since, StageInterval.until, at),
+            StageInterval.model_id == model_id,
+            during(StageInterval.since, StageInterval.until, timed=timed),
+            *which(kind, model_id, timed=timed),
         )
         .order_by(StageInterval.number.desc())
         .limit(1)
+        .subquery("picked")
     )
-    if reference.number is not None:
-        return question.where(StageInterval.number == reference.number)
-    if reference.stage is not None:
-        return question.where(StageInterval.stage == reference.stage)
-    if reference.alias is None:
-        return question
-    pointed = and_(AliasInterval.model_id == StageInterval.model_id, AliasInterval.number == StageInterval.number)
-    return question.join(AliasInterval, pointed).where(
-        AliasInterval.alias == reference.alias, during(AliasInterval.since, AliasInterval.until, at)
+    by = (
+        select(AuditEvent.actor)
+        .where(
+            AuditEvent.stream == func.concat(literal("model:"), picked.c.model_id),
+            AuditEvent.seq == picked.c.opened_seq,
+        )
+        .scalar_subquery()
     )
+    own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
+    return select(ModelVersion, picked.c.stage, picked.c.since, by).join(picked, own)
+
+
+def which(kind: str, model_id: ScalarSelect[int], *, timed: bool) -> list[ColumnElement[bool]]:
+    """What makes an interval the one that a reference of this kind means; nothing for the latest version."""
+    if kind == "number":
+        return [StageInterval.number == bindparam("number")]
+    if kind == "stage":
+        return [StageInterval.stage == bindparam("stage")]
+    if kind == "latest":
+        return []
+    pointed = select(AliasInterval.number).where(
+        AliasInterval.model_id == model_id,
+        AliasInterval.alias == bindparam("alias"),
+        during(AliasInterval.since, AliasInterval.until, timed=timed),
+    )
+    return [StageInterval.number == pointed.scalar_subquery()]
 
 
 def during(
-    since: InstrumentedAttribute[datetime], until: InstrumentedAttribute[datetime | None], at: datetime | None
+    since: InstrumentedAttribute[datetime], until: InstrumentedAttribute[datetime | None], *, timed: bool
 ) -> ColumnElement[bool]:
-    """Whether an interval holds a moment; None asks whether it still lasts."""
-    return until.is_(None) if at is None else and_(since <= at, or_(until.is_(None), until > at))
+    """Whether an interval holds the moment `:at`; where no moment is asked for, whether it still lasts."""
+    at = bindparam("at", type_=DateTime(timezone=True))
+    return and_(since <= at, or_(until.is_(None), until > at)) if timed else until.is_(None)

@@ -136,10 +136,10 @@ def tenures(
         .order_by(StageInterval.since.desc(), StageInterval.number.desc())
     )
     if not everything:
-        question = question.where(during(StageInterval.since, StageInterval.until, at))
+        question = question.where(during(StageInterval.since, StageInterval.until, timed=at is not None))
     return [
         Tenure(row.number, Stage(row.stage), row.since, row.until, by, why, ended_by)
-        for row, by, why, ended_by in session.execute(question)
+        for row, by, why, ended_by in session.execute(question, {"at": at})
     ]
 
 
@@ -151,6 +151,6 @@ def model_called(session: Session, name: str, at: datetime | None) -> int:
     if at is None:
         return lookup.find_model(session, name).id
     question = select(NameInterval.model_id).where(
-        NameInterval.name == name, during(NameInterval.since, NameInterval.until, at)
+        NameInterval.name == name, during(NameInterval.since, NameInterval.until, timed=True)
     )
-    return session.scalar(question) or lookup.find_model(session, name).id
+    return session.scalar(question, {"at": at}) or lookup.find_model(session, name).id

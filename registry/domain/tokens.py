@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.domain import access, names, principals
@@ -201,12 +201,7 @@ def authenticate(session: Session, secret: str) -> Holder | None:
 
     The look-up is by digest, so how long it takes says nothing about how near a guess came.
     """
-    question = (
-        select(Token.id, Token.role, Token.last_used_at, PrincipalRow.id, PrincipalRow.name)
-        .join(Token.principal)
-        .where(Token.digest == digest(secret), *valid_now())
-    )
-    row = session.execute(question).one_or_none()
+    row = session.execute(HOLDER, {"digest": digest(secret)}).one_or_none()
     if row is None:
         return None
     token_id, role, last_used_at, principal_id, name = row
@@ -219,3 +214,10 @@ def note_use(session: Session, token_id: int) -> None:
     """Note that a token was used: seldom, so that reading does not become writing. Not an event of the log."""
     stale = or_(Token.last_used_at.is_(None), Token.last_used_at < func.now() - NOTE_USE_EVERY)
     session.execute(update(Token).where(Token.id == token_id, stale).values(last_used_at=func.clock_timestamp()))
+
+
+HOLDER = (
+    select(Token.id, Token.role, Token.last_used_at, PrincipalRow.id, PrincipalRow.name)
+    .join(Token.principal)
+    .where(Token.digest == bindparam("digest"), *valid_now())
+)

@@ -14,6 +14,7 @@ from registry.faces.mlflow.wire import load
 
 Answer = dict[str, Any]
 ONE = schemas.OneModelVersion()
+MANY = schemas.ManyModelVersions()
 PAGE_MAX = 10_000
 """Rows in one page at the most, however many are asked for; a token leads to the rest."""
 
@@ -76,7 +77,7 @@ def search() -> Answer:
     order = filters.parse_version_order_by(asked["order_by"])
     limit = min(asked["max_results"], PAGE_MAX)
     page = searching.versions(reading(), g.principal, Search(comparisons, order, prompts, limit, asked["page_token"]))
-    return dict(schemas.ManyModelVersions().dump(page))
+    return dict(MANY.dump(page))
 
 
 @operation("Where the files of a version are", query=schemas.VersionKey, answer=schemas.DownloadUri)

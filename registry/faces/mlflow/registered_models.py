@@ -14,6 +14,9 @@ from registry.vocabulary import Stage
 
 Answer = dict[str, Any]
 ONE = schemas.OneRegisteredModel()
+MANY = schemas.ManyRegisteredModels()
+LATEST = schemas.LatestVersions()
+ONE_VERSION = schemas.OneModelVersion()
 
 
 def one(detail: registered_models.ModelDetail) -> Answer:
@@ -74,7 +77,7 @@ def search() -> Answer:
     order = filters.parse_model_order_by(asked["order_by"])
     question = Search(comparisons, order, prompts, asked["max_results"], asked["page_token"])
     page = searching.models(reading(), g.principal, question)
-    return dict(schemas.ManyRegisteredModels().dump(page))
+    return dict(MANY.dump(page))
 
 
 @operation("The newest version of each stage", body=schemas.GetLatestVersions, answer=schemas.LatestVersions)
@@ -84,7 +87,7 @@ def get_latest_versions() -> Answer:
     concerns(asked["name"])
     stages = [names.parse_stage(word) for word in asked["stages"]] or list(Stage)
     found = registered_models.latest_versions(reading(), g.principal, asked["name"], stages)
-    return dict(schemas.LatestVersions().dump({"model_versions": found}))
+    return dict(LATEST.dump({"model_versions": found}))
 
 
 @operation("Tag a model", body=schemas.SetModelTag, answer=schemas.Nothing)
@@ -133,7 +136,7 @@ def get_by_alias() -> Answer:
     asked = load(schemas.AliasKey)
     concerns(asked["name"])
     version = aliases.get(reading(), g.principal, **asked)
-    return dict(schemas.OneModelVersion().dump({"model_version": version}))
+    return dict(ONE_VERSION.dump({"model_version": version}))
 
 
 def mount(face: Blueprint) -> None:

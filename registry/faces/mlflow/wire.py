@@ -4,6 +4,7 @@ Source: MLflow's REST API as its server answers it. Schemas derive from `WireSch
 order in which they are written, and the first fault is reported, as MLflow does.
 """
 
+import functools
 import json
 from typing import Any
 
@@ -128,13 +129,19 @@ def load(schema: type[WireSchema]) -> dict[str, Any]:
 
     :raises Invalid: with MLflow's text for the first field that is not right.
     """
-    return check(schema(), given_input(schema))
+    return check(made(schema), given_input(made(schema)))
 
 
-def given_input(schema: type[WireSchema]) -> dict[str, Any]:
+@functools.cache
+def made(schema: type[WireSchema]) -> WireSchema:
+    """The one instance of a schema: to make one takes longer than to use it."""
+    return schema()
+
+
+def given_input(schema: WireSchema) -> dict[str, Any]:
     """The request's fields: a GET's query if it has one, the JSON body otherwise."""
     if request.method == "GET" and request.args:
-        lists = {name for name, field in schema().fields.items() if isinstance(field, Texts)}
+        lists = {name for name, field in schema.fields.items() if isinstance(field, Texts)}
         return {key: request.args.getlist(key) if key in lists else request.args[key] for key in request.args}
     if request.method == "POST":
         check_content_type()
@@ -168,12 +175,12 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def snake_case(body: dict[str, Any], schema: type[WireSchema]) -> dict[str, Any]:
+def snake_case(body: dict[str, Any], schema: WireSchema) -> dict[str, Any]:
     """Take optional fields in camelCase too.
 
     :raises Invalid: a field comes in both spellings.
     """
-    for name, field in fields_of(schema()).items():
+    for name, field in fields_of(schema).items():
         camel = camel_case(name)
         if camel == name or camel not in body:
             continue

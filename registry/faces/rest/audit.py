@@ -11,6 +11,8 @@ from registry.faces.inbound import reading
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
 
+EVENTS = schemas.Events()
+
 
 @operation("Audit events", query=schemas.AuditQuery, answer=schemas.Events)
 def search() -> dict[str, Any]:
@@ -48,7 +50,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         limit=asked["limit"],
         token=asked["page_token"],
     )
-    return dict(schemas.Events().dump(page))
+    return dict(EVENTS.dump(page))
 
 
 def mount(face: Blueprint) -> None:

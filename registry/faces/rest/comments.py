@@ -11,6 +11,7 @@ from registry.faces.rest import schemas
 from registry.faces.rest.wire import PageQuery, load_body, load_query
 
 ONE = schemas.OneComment()
+MANY = schemas.Comments()
 
 
 @operation("Comment", body=schemas.CommentText, answer=schemas.OneComment, status=201)
@@ -26,7 +27,7 @@ def search(name: str, number: int | None = None) -> dict[str, Any]:
     """GET …/comments."""
     asked = load_query(PageQuery)
     page = comments.search(reading(), g.principal, name, number, limit=asked["limit"], token=asked["page_token"])
-    return dict(schemas.Comments().dump(page))
+    return dict(MANY.dump(page))
 
 
 @operation("Edit one's own comment", body=schemas.CommentText, answer=schemas.OneComment)

@@ -10,6 +10,8 @@ from registry.faces.inbound import concerns, reading
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
 
+RESOLVED = schemas.Resolved()
+
 
 @operation("Resolve a models:/ URI, now or as of a moment", query=schemas.ResolveQuery, answer=schemas.Resolved)
 def resolve() -> dict[str, Any]:
@@ -17,7 +19,7 @@ def resolve() -> dict[str, Any]:
     asked = load_query(schemas.ResolveQuery)
     found = references.resolve(reading(), g.principal, asked["uri"], asked["at"])
     concerns(found.name)
-    return dict(schemas.Resolved().dump(found))
+    return dict(RESOLVED.dump(found))
 
 
 @operation("Who the caller is", answer=schemas.Caller)

@@ -12,6 +12,8 @@ from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
 from registry.vocabulary import Stage
 
+TENURES = schemas.Tenures()
+
 
 def stage_called(word: str) -> Stage:
     """The stage of a path.
@@ -29,14 +31,14 @@ def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
     asked = load_query(schemas.At)
     found = stages.holders(reading(), g.principal, name, stage_called(stage), asked["at"])
-    return dict(schemas.Tenures().dump({"items": found}))
+    return dict(TENURES.dump({"items": found}))
 
 
 @operation("Who stood in a stage from when until when, the latest first", answer=schemas.Tenures)
 def history(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>/history."""
     found = stages.history(reading(), g.principal, name, stage_called(stage))
-    return dict(schemas.Tenures().dump({"items": found}))
+    return dict(TENURES.dump({"items": found}))
 
 
 def mount(face: Blueprint) -> None:

@@ -1,5 +1,6 @@
 """How our own face reads requests: one schema for the body or the query, unknown fields refused by name."""
 
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,11 +101,17 @@ def load_query(schema: type[Input]) -> dict[str, Any]:
 def load(schema: type[Input], given: dict[str, Any]) -> dict[str, Any]:
     """Take input through a schema."""
     try:
-        loaded: dict[str, Any] = schema().load(given)
+        loaded: dict[str, Any] = made(schema).load(given)
     except ValidationError as error:
         messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise BadFields(faults_in(messages)) from None
     return loaded
+
+
+@functools.cache
+def made(schema: type[Input]) -> Input:
+    """The one instance of a schema: to make one takes longer than to use it."""
+    return schema()
 
 
 def faults_in(messages: dict[str, Any], prefix: str = "") -> list[dict[str, str]]:

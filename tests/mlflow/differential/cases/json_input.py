@@ -1,6 +1,7 @@
 """How requests are spelled: content types, bodies that are not what they should be, spellings of fields, types."""
 
 import json
+from collections.abc import Iterator
 
 from tests.mlflow.differential.requests import Step, delete, get, patch, post, raw, scenario, with_body
 
@@ -185,6 +186,18 @@ TAG_LISTS: list[tuple[str, object]] = [
     ("with an unknown field", [{"key": "k", "value": "v", "colour": "blue"}]),
     ("with a key twice", [{"key": "k", "value": "1"}, {"key": "k", "value": "2"}]),
 ]
+
+
+def tag_lists() -> Iterator[Step]:
+    """Each list of tags on a model and on a version, every time of a model of its own: not all are accepted by both."""
+    for number, (kind, value) in enumerate(TAG_LISTS):
+        model = {"name": f"Tagged {number}", "tags": value}
+        version = {"name": f"Tagged version {number}", "source": "s3://b/k", "tags": value}
+        yield with_body("POST", "registered-models/create", f"tags of a model: {kind}", model)
+        yield post("registered-models/create", f"a model for: {kind}", name=version["name"])
+        yield with_body("POST", "model-versions/create", f"tags of a version: {kind}", version)
+
+
 TYPES = scenario(
     "wrong types",
     post("registered-models/create", name="Wrong types"),
@@ -200,24 +213,7 @@ TYPES = scenario(
         )
         for kind, value in NO_BOOLEANS
     ],
-    [
-        with_body(
-            "POST",
-            "registered-models/create",
-            f"tags of a model: {kind}",
-            {"name": f"Tagged {number}", "tags": value},
-        )
-        for number, (kind, value) in enumerate(TAG_LISTS)
-    ],
-    [
-        with_body(
-            "POST",
-            "model-versions/create",
-            f"tags of a version: {kind}",
-            {"name": f"Tagged version {number}", "source": "s3://b/k", "tags": value},
-        )
-        for number, (kind, value) in enumerate(TAG_LISTS)
-    ],
+    tag_lists(),
     [
         post("registered-models/get-latest-versions", "stages: a text", name="Wrong types", stages="Production"),
         post("registered-models/get-latest-versions", "stages: a number in it", name="Wrong types", stages=[1]),
