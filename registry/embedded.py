@@ -308,10 +308,11 @@ class _Cluster:
             raise EmbeddedError(f"{directory} is not a private directory of user {_name(self._user.uid)}: remove it.")
 
     def _forget_stale_process(self) -> None:
-        """Remove the note of a killed server whose process number another program has now: the server would give up."""
+        """Remove the notes of a killed server: were its number another program's now, the new one would give up."""
         postmaster = self._postmaster()
         if postmaster is not None and not postmaster.runs:
-            (self.files / "postmaster.pid").unlink(missing_ok=True)
+            for note in (self.files / "postmaster.pid", postmaster.socket_dir / f".s.PGSQL.{PORT}.lock"):
+                note.unlink(missing_ok=True)
 
     def _refuse_other_version(self, found: str) -> None:
         if found != str(MAJOR):

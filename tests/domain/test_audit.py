@@ -275,6 +275,25 @@ def test_erasable_and_long_texts_are_kept_apart_with_a_salted_digest(session: Se
     assert sorted(values) == ["x", "x" * 5000]
 
 
+ERASABLE: list[Callable[[Session, str, str], object]] = [
+    lambda s, n, words: registered_models.describe(s, OPERATOR, n, words),
+    lambda s, n, words: model_versions.describe(s, OPERATOR, n, 1, words),
+    lambda s, n, words: comments.create(s, OPERATOR, n, 1, words),
+    lambda s, n, words: tokens.create(s, OPERATOR, name=words, role=Role.VIEWER, description=words),
+]
+
+
+@pytest.mark.parametrize("write", ERASABLE)
+def test_what_people_write_is_in_no_line_of_the_log(
+    session: Session, write: Callable[[Session, str, str], object]
+) -> None:
+    name, words = make_model(), unique("personal words ")
+    make_version(name)
+    act(lambda s: write(s, name, words))
+    assert session.scalar(select(PrivateText.event_id).where(PrivateText.content == words).limit(1))
+    assert session.scalar(select(AuditEvent.id).where(AuditEvent.body.contains(words))) is None
+
+
 def test_every_table_is_captured_or_stands_on_the_list(session: Session) -> None:
     captured = set(
         session.scalars(

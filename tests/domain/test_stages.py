@@ -130,18 +130,20 @@ def test_all_that_moves_gets_one_time_and_so_do_its_records(session: Session) ->
     assert len(times) == 1
 
 
-def test_making_way_is_an_event_of_its_own_before_the_promotion(session: Session) -> None:
+@pytest.mark.parametrize("up", [True, False], ids=["a higher number comes", "a lower number comes"])
+def test_making_way_is_an_event_of_its_own_before_the_promotion(session: Session, up: bool) -> None:
     name = make_model()
-    make_version(name, stage=PRODUCTION)
-    make_version(name, stage=STAGING)
+    first = make_version(name, stage=PRODUCTION if up else STAGING)
+    second = make_version(name, stage=STAGING if up else PRODUCTION)
+    leaving, coming = (first, second) if up else (second, first)
     with transaction(OPERATOR, reason="better on every slice", request_id="request-7") as change:
-        stages.transition(change, OPERATOR, name, 2, PRODUCTION, archive_others=True)
+        stages.transition(change, OPERATOR, name, coming, PRODUCTION, archive_others=True)
 
     archived, promoted = events(session, name)[-2:]
 
     assert [entry.event.action for entry in (archived, promoted)] == [Action.VERSION_TRANSITION] * 2
-    assert (archived.event.number, archived.changes) == (1, {"stage": ["Production", "Archived"]})
-    assert (promoted.event.number, promoted.changes) == (2, {"stage": ["Staging", "Production"]})
+    assert (archived.event.number, archived.changes) == (leaving, {"stage": ["Production", "Archived"]})
+    assert (promoted.event.number, promoted.changes) == (coming, {"stage": ["Staging", "Production"]})
     assert {entry.event.request_id for entry in (archived, promoted)} == {"request-7"}
     assert {entry.reason for entry in (archived, promoted)} == {"better on every slice"}
 

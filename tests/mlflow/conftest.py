@@ -65,5 +65,6 @@ def reference(mlflow3_python: str, server_url: str, directory: Path) -> Iterator
     """A stock mlflow server on PostgreSQL: on SQLite it answers otherwise in a few places, and ours knows no SQLite."""
     if subprocess.run([mlflow3_python, "-c", "import psycopg2"], capture_output=True, check=False).returncode:
         pytest.skip("the environment of REGISTRY_TEST_MLFLOW3_PYTHON lacks psycopg2")
-    with database(server_url) as url, mlflow_server(mlflow3_python, directory, url) as server:
+    bytewise = "template0 LC_COLLATE 'C'"  # names in the order of their bytes, as we have them on every database
+    with database(server_url, bytewise) as url, mlflow_server(mlflow3_python, directory, url) as server:
         yield server

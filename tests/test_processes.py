@@ -1,0 +1,184 @@
+"""The invariants again, over HTTP and with real gunicorn workers: several processes, one database."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import unique
+from tests.mlflow.servers import environment, free_port, process
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "a-token-for-processes-0123456789"
+MLFLOW = "/api/2.0/mlflow/"
+
+
+@pytest.fixture(scope="module")
+def port(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A service of three workers."""
+    port = free_port()
+    env = service_environment(database_url, port)
+    ready = f"http://127.0.0.1:{port}/readyz"
+    command = [sys.executable, "-m", "registry", "serve"]
+    with process(command, tmp_path_factory.mktemp("service"), ready, env, name="registry"):
+        yield port
+
+
+def service_environment(database_url: str, port: int) -> dict[str, str]:
+    return environment(
+        REGISTRY_DATABASE_URL=database_url,
+        REGISTRY_PORT=str(port),
+        REGISTRY_ADMIN_TOKEN=TOKEN,
+        REGISTRY_WORKERS="3",
+        PYTHONPATH=str(ROOT),
+    )
+
+
+def send(port: int, verb: str, path: str, body: object = None) -> tuple[int, Any]:
+    """One request on a connection of its own, so that any worker may get it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        connection.request(verb, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"{}")
+    finally:
+        connection.close()
+
+
+def at_once(jobs: list[Callable[[], tuple[int, Any]]]) -> list[tuple[int, Any]]:
+    together = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+        together.wait(20)
+        return job()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(run, jobs))
+
+
+def create_model(port: int) -> str:
+    name = unique()
+    assert send(port, "POST", MLFLOW + "registered-models/create", {"name": name})[0] == 200
+    return name
+
+
+def create_version(port: int, name: str) -> tuple[int, Any]:
+    return send(port, "POST", MLFLOW + "model-versions/create", {"name": name, "source": "s3://b/k"})
+
+
+def promote(port: int, name: str, number: int) -> tuple[int, Any]:
+    body = {"name": name, "version": str(number), "stage": "Production", "archive_existing_versions": True}
+    return send(port, "POST", MLFLOW + "model-versions/transition-stage", body)
+
+
+def test_64_creations_give_64_consecutive_numbers(port: int) -> None:
+    name = create_model(port)
+    answers = at_once([lambda: create_version(port, name)] * 64)
+    assert {status for status, _ in answers} == {200}
+    numbers = sorted(int(answer["model_version"]["version"]) for _, answer in answers)
+    assert numbers == list(range(1, 65))
+
+
+@pytest.mark.parametrize("competitors", [2, 3, 8, 20])
+def test_promotions_leave_one_production(port: int, competitors: int) -> None:
+    name = create_model(port)
+    for _ in range(competitors):
+        create_version(port, name)
+    answers = at_once([lambda n=n: promote(port, name, n) for n in range(1, competitors + 1)])  # type: ignore[misc]
+    assert {status for status, _ in answers} == {200}
+    holders = send(port, "GET", f"/api/v1/models/{name}/stages/Production")[1]["items"]
+    last = send(port, "GET", f"/api/v1/models/{name}/audit?action=model_version.transition&limit=1")[1]["items"]
+    assert [holder["version"] for holder in holders] == [last[0]["version"]]
+
+
+def test_a_revoked_token_is_worthless_in_every_worker_at_once(port: int, database_url: str) -> None:
+    def command(*words: str) -> str:
+        env = service_environment(database_url, port)
+        done = subprocess.run(
+            [sys.executable, "-m", "registry", *words], env=env, capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return done.stdout + done.stderr
+
+    made = command("token", "create", "--name", unique("robot"), "--role", "viewer")
+    secret = next(word for word in made.split() if word.startswith("mreg_"))
+
+    def statuses() -> set[int]:
+        found = set()
+        for _ in range(12):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {secret}"})
+            found.add(connection.getresponse().status)
+            connection.close()
+        return found
+
+    assert statuses() == {200}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {secret}"})
+    credential = json.loads(connection.getresponse().read())["credential"]
+    connection.close()
+    command("token", "revoke", credential.partition(":")[2])
+    assert statuses() == {401}
+
+
+def test_a_stop_under_load_finishes_what_was_begun(database_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "registry", "serve"],
+        env=service_environment(database_url, port),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    try:
+        wait_until_listening(port)
+        name = create_model(port)
+        acknowledged: list[int] = []
+        broken: list[object] = []
+
+        def keep_creating() -> None:
+            while True:
+                try:
+                    status, answer = create_version(port, name)
+                except ConnectionRefusedError:
+                    return  # it has stopped listening: nothing was sent
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    broken.append(error)
+                    return
+                if status != 200:
+                    broken.append(answer)
+                acknowledged.append(int(answer["model_version"]["version"]))
+                if len(acknowledged) == 40:
+                    os.kill(running.pid, signal.SIGTERM)
+
+        workers = [threading.Thread(target=keep_creating) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+        assert running.wait(30) == 0
+    finally:
+        running.kill()
+        running.wait()
+    reset = [error for error in broken if not isinstance(error, ConnectionResetError)]
+    assert not reset
+    assert len(set(acknowledged)) == len(acknowledged) >= 40
+
+
+def wait_until_listening(port: int) -> None:
+    for _ in range(200):
+        try:
+            if send(port, "GET", "/readyz")[0] == 200:
+                return
+        except OSError:
+            threading.Event().wait(0.1)
+    raise AssertionError("the service does not come up")
