@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
+from urllib.parse import quote, urlencode
 
 import psycopg2
-from sqlalchemy.engine import URL
 
 from registry.config import DRIVER
 
@@ -201,8 +201,8 @@ class _Cluster:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
             if not cursor.fetchone():
                 cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
-        where = {"host": str(self._socket_dir()), "port": str(PORT)}
-        return URL.create(DRIVER, username=OWNER, database=DATABASE, query=where).render_as_string()
+        where = urlencode({"host": str(self._socket_dir()), "port": PORT}, quote_via=quote)  # libpq wants %20, not +
+        return f"{DRIVER}://{OWNER}@/{DATABASE}?{where}"
 
     def _answers(self) -> bool:
         """Whether a server of this directory takes connections; one that is starting or stopping is waited for."""

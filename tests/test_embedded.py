@@ -27,9 +27,11 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a substi
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
 USER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from registry import embedded
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+print("begins", flush=True)
 with embedded.start(Path(sys.argv[1]), durable=False) as database:
     print(database.url, flush=True)
     time.sleep(60)
@@ -58,8 +60,7 @@ def servers(place: Path) -> list[psutil.Process]:
 
 def ask(url: str, question: str) -> object:
     """One value from the database."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
         cursor.execute(question)
         row = cursor.fetchone()
         connection.commit()
@@ -70,14 +71,22 @@ def ask(url: str, question: str) -> object:
 def user_of(data_dir: Path) -> subprocess.Popen[str]:
     """Another process that uses the database; it has started when this returns."""
     process = start_user(data_dir)
-    assert process.stdout is not None
-    assert process.stdout.readline()
+    assert read_line(process).startswith("postgresql")
     return process
 
 
 def start_user(data_dir: Path) -> subprocess.Popen[str]:
-    """Another process that is about to use the database."""
-    return subprocess.Popen([sys.executable, "-c", USER, str(data_dir)], stdout=subprocess.PIPE, text=True)
+    """Another process, which is just about to start the database."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", USER, str(data_dir)], stdout=pipe, stderr=pipe, text=True)
+    assert read_line(process) == "begins\n"
+    return process
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """What another process says next."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def end(process: subprocess.Popen[str], number: int) -> None:
@@ -198,15 +207,13 @@ def test_the_socket_of_a_long_path_is_nobody_elses(place: Path) -> None:
     assert not socket_dir.exists()
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4, 0.6, 0.9])
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 0.5, 0.7])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_leaves_nothing_behind(place: Path, seconds: float, number: signal.Signals) -> None:
-    code = USER.replace("import sys, time", "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(1))")
-    process = subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start_user(place)
     time.sleep(seconds)
 
-    process.send_signal(number)
-    process.communicate(timeout=60)
+    end(process, number)
 
     assert servers(place) == []
 

@@ -4,9 +4,10 @@ Nothing here asks for a permission: the functions that call these have.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, bindparam, func, select, true
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
@@ -17,6 +18,7 @@ from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
 ROWS_MAX = 50_000
+Question = TypeVar("Question", bound=Select[Any])
 
 
 def find_model(session: Session, name: str) -> RegisteredModel:
@@ -74,7 +76,8 @@ def newest(session: Session, models: Collection[RegisteredModel], stages: Sequen
     One index look-up for each model and stage, however many versions there are.
     """
     by_id = {model.id: model for model in models}
-    versions = list(session.scalars(NEWEST, {"models": list(by_id), "stages": [str(stage) for stage in stages]}))
+    once = list(dict.fromkeys(str(stage) for stage in stages))
+    versions = list(session.scalars(NEWEST, {"models": list(by_id), "stages": once}))
     for version in versions:
         set_committed_value(version, "model", by_id[version.model_id])
     return versions
@@ -117,6 +120,15 @@ def newest_of_each() -> Select[ModelVersion]:
     )
 
 
-# Put together once: to build a question takes longer than to ask it.
-NEWEST = newest_of_each()
-BY_NAME = live_models().where(RegisteredModel.name == bindparam("name"))
+def settled(question: Question) -> Question:
+    """Compile a question that all threads will share, before they do.
+
+    To build a question takes longer than to ask it, so the frequent ones are built once. But SQLAlchemy works parts of
+    a statement out when it is first compiled, and threads that meet there can fail with "returned no FROM clauses".
+    """
+    question.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+    return question
+
+
+NEWEST = settled(newest_of_each())
+BY_NAME = settled(live_models().where(RegisteredModel.name == bindparam("name")))

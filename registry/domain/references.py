@@ -173,7 +173,7 @@ def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime
         .scalar_subquery()
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
-    return select(ModelVersion, picked.c.stage, picked.c.since, by).join(picked, own)
+    return lookup.settled(select(ModelVersion, picked.c.stage, picked.c.since, by).join(picked, own))
 
 
 def which(kind: str, model_id: ScalarSelect[int], *, timed: bool) -> list[ColumnElement[bool]]:

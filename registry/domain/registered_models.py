@@ -107,6 +107,9 @@ def create(
     model_id = insert_model(session, principal, name, description)
     if model_id is None:
         raise AlreadyExists(f"Registered Model (name={name}) already exists.")
+    used = numbers_used(session, name)  # read once the name is held: nobody else can give numbers under it now
+    if used:
+        session.execute(update(RegisteredModel).where(RegisteredModel.id == model_id).values(last_number=used))
     session.add_all(RegisteredModelTag(model_id=model_id, key=key, value=value) for key, value in tags.items())
     session.flush()  # so that the answer reads what was written
     return detail(session, name)
@@ -120,7 +123,6 @@ def insert_model(session: Session, principal: Principal, name: str, description:
         id=model_id,
         name=name,
         description=description or None,
-        last_number=numbers_used(session, name),
         created_at=instant,
         updated_at=instant,
         created_by=principal.id,
@@ -173,8 +175,9 @@ def rename(session: Session, principal: Principal, name: str, new_name: str) -> 
     held = lock(session, name)
     held.model.updated_at = held.instant
     if new_name != name:
-        held.model.last_number = max(held.model.last_number, numbers_used(session, new_name))
         take_name(session, held.model, new_name)
+        # Read once the name is held: nobody else can give numbers under it now.
+        held.model.last_number = max(held.model.last_number, numbers_used(session, new_name))
     touched = update(ModelVersion).where(ModelVersion.model_id == held.model.id).values(updated_at=held.instant)
     session.execute(touched, execution_options={"synchronize_session": False})
     session.flush()

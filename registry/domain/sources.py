@@ -53,6 +53,7 @@ def accept(session: Session, principal: Principal, asked: Asked, settings: Setti
     :raises NotFound: the source is a registered model version that does not exist.
     """
     names.check_text("source", asked.source, names.SOURCE_MAX)
+    names.check_text("model_id", asked.logged_model_id, names.MODEL_ID_MAX)
     if asked.is_prompt:
         return accept_prompt(asked)
     scheme = scheme_of(asked.source)

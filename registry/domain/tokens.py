@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from registry.domain import access, names, principals
+from registry.domain import access, lookup, names, principals
 from registry.domain.access import Principal
 from registry.errors import Invalid, NotFound
 from registry.tables import Principal as PrincipalRow
@@ -216,7 +216,7 @@ def note_use(session: Session, token_id: int) -> None:
     session.execute(update(Token).where(Token.id == token_id, stale).values(last_used_at=func.clock_timestamp()))
 
 
-HOLDER = (
+HOLDER = lookup.settled(
     select(Token.id, Token.role, Token.last_used_at, PrincipalRow.id, PrincipalRow.name)
     .join(Token.principal)
     .where(Token.digest == bindparam("digest"), *valid_now())

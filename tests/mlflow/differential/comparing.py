@@ -15,6 +15,7 @@ SET = re.compile(r"\{[^{}]*\}")
 SQL = re.compile(r"\((raised as a result of|psycopg2\.).*", re.DOTALL)
 """A statement in a message, with its parameters: they have timestamps, and nobody should rely on any of it."""
 LONGEST_VALUE = 1_000
+FEW = 6
 ABSENT = "(absent)"
 MISSING: Any = object()
 
@@ -140,9 +141,18 @@ def shown(pair: tuple[Any, Any]) -> tuple[Any, Any]:
     return left, right
 
 
-def report(case: str, step: Step, unlike: dict[str, tuple[Any, Any]]) -> str:
-    """A difference for people."""
+def report(case: str, step: Step, theirs: Told, ours: Told) -> str:
+    """A difference for people: the two answers, or only what differs where there is little of that."""
+    found = unlike(theirs, ours)
+    if theirs.status != ours.status or len(found) > FEW:
+        found = {"answer": (theirs.line(), ours.line())}
     lines = [case, f"    {step}"]
-    for path, (theirs, ours) in unlike.items():
-        lines += [f"    {path}", f"        mlflow  {theirs!r:.{LONGEST_VALUE}}", f"        ours    {ours!r:.{LONGEST_VALUE}}"]
+    for path, (left, right) in found.items():
+        lines += [f"    {path}", f"        mlflow  {cut(left)}", f"        ours    {cut(right)}"]
     return "\n".join(lines)
+
+
+def cut(value: Any) -> str:
+    """A value, if need be its beginning."""
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + " ..."

@@ -425,32 +425,41 @@ TOKENS = [
     ("offset past the end", token('{"offset": 100000}')),
 ]
 
-MODEL_SEARCHES = scenario(
-    "searches for models",
-    seed(),
-    [get(MODELS, f"filter {text}", filter=text) for text in MODEL_FILTERS],
-    [get(MODELS, f"order {order}", order_by=order) for order in MODEL_ORDERS],
-    [all_pages(MODELS, f"pages of {size}", max_results=size) for size in ("1", "3", "5", "6", "12", "13")],
-    all_pages(MODELS, "pages of a filter and an order", max_results="2", filter="tags.team LIKE '%'", order_by="name DESC"),
-    all_pages(MODELS, "pages by time", max_results="5", order_by="timestamp DESC"),
-    all_pages(MODELS, "pages by time, oldest first", max_results="5", order_by=["timestamp ASC", "name DESC"]),
-    [get(MODELS, f"{size!r} results", max_results=size) for size in SIZES],
-    [get(MODELS, f"token: {kind}", page_token=text, max_results="3") for kind, text in TOKENS],
-    get(MODELS, "filter_string is no field", filter_string="name = 'churn'"),
-)
+def model_searches() -> Iterator[Step]:
+    """All that can be asked of models."""
+    for text in MODEL_FILTERS:
+        yield get(MODELS, f"models: filter {text}", filter=text)
+    for order in MODEL_ORDERS:
+        yield get(MODELS, f"models: order {order}", order_by=order)
+    for size in ("1", "3", "5", "6", "12", "13"):
+        yield all_pages(MODELS, f"models: pages of {size}", max_results=size)
+    matching = {"filter": "tags.team LIKE '%'", "order_by": "name DESC"}
+    yield all_pages(MODELS, "models: pages of a filter and an order", max_results="2", **matching)
+    yield all_pages(MODELS, "models: pages by time", max_results="5", order_by="timestamp DESC")
+    yield all_pages(MODELS, "models: pages by two keys", max_results="5", order_by=["timestamp ASC", "name DESC"])
+    for size in SIZES:
+        yield get(MODELS, f"models: {size!r} results", max_results=size)
+    for kind, text in TOKENS:
+        yield get(MODELS, f"models: token: {kind}", page_token=text, max_results="3")
+    yield get(MODELS, "models: filter_string is no field", filter_string="name = 'churn'")
 
-VERSION_SEARCHES = scenario(
-    "searches for versions",
-    seed(),
-    [get(VERSIONS, f"filter {text}", filter=text) for text in VERSION_FILTERS],
-    [get(VERSIONS, f"order {order}", order_by=order) for order in VERSION_ORDERS],
-    [all_pages(VERSIONS, f"pages of {size}", max_results=size) for size in ("1", "3", "4", "9", "10")],
-    all_pages(VERSIONS, "pages of a filter", max_results="2", filter="name LIKE '%hurn%'"),
-    all_pages(VERSIONS, "pages of an order", max_results="2", order_by=["version_number ASC"]),
-    all_pages(VERSIONS, "pages of a mixed order", max_results="2", order_by=["name DESC", "version_number ASC"]),
-    [get(VERSIONS, f"{size!r} results", max_results=size) for size in VERSION_SIZES],
-    [get(VERSIONS, f"token: {kind}", page_token=text, max_results="3") for kind, text in TOKENS],
-)
+
+def version_searches() -> Iterator[Step]:
+    """All that can be asked of versions."""
+    for text in VERSION_FILTERS:
+        yield get(VERSIONS, f"versions: filter {text}", filter=text)
+    for order in VERSION_ORDERS:
+        yield get(VERSIONS, f"versions: order {order}", order_by=order)
+    for size in ("1", "3", "4", "9", "10"):
+        yield all_pages(VERSIONS, f"versions: pages of {size}", max_results=size)
+    yield all_pages(VERSIONS, "versions: pages of a filter", max_results="2", filter="name LIKE '%hurn%'")
+    for order in (["version_number ASC"], ["name DESC", "version_number ASC"]):
+        yield all_pages(VERSIONS, f"versions: pages of the order {order}", max_results="2", order_by=order)
+    for size in VERSION_SIZES:
+        yield get(VERSIONS, f"versions: {size!r} results", max_results=size)
+    for kind, text in TOKENS:
+        yield get(VERSIONS, f"versions: token: {kind}", page_token=text, max_results="3")
+
 
 NOTHING = scenario(
     "searches of an empty registry",
@@ -460,4 +469,4 @@ NOTHING = scenario(
     get(VERSIONS, filter="tags.a = 'b'"),
 )
 
-SCENARIOS = [NOTHING, MODEL_SEARCHES, VERSION_SEARCHES]
+SCENARIOS = [NOTHING, scenario("searches", seed(), model_searches(), version_searches())]

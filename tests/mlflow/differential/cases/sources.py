@@ -19,6 +19,7 @@ OBJECT_STORES = [
     "gs://bucket/path",
     "wasbs://container@account.blob.core.windows.net/path",
     "dbfs:/path/model",
+    "custom://host/path",
     "custom+scheme://host/path",
     "s3://bucket/a b/c",
     "s3://bucket/größe",
@@ -93,13 +94,21 @@ MODELS = [
 ]
 
 
+def said(source: str, more: Asked) -> str:
+    """A source and what is said about it, for labels."""
+    words = {RUN: "R", OTHER_RUN: "another", LOGGED: "m-L", OTHER_LOGGED: "another", "": "empty"}
+    for long, short in ((LOGGED, "m-L"), (RUN, "R")):
+        source = source.replace(long, short)
+    return source + "".join(f", {field} {words.get(value, value)}" for field, value in more.items())
+
+
 def with_each(sources: list[str], word: str, **more: str) -> Iterator[Step]:
     """Register each source for a model of its own and ask where its files are."""
     for number, source in enumerate(sources):
         model = f"{word} {number}"
-        label = f"{source}" + "".join(f", {field} {value}" for field, value in more.items())
+        label = said(source, more)
         yield post("registered-models/create", f"a model for {label}", name=model)
-        yield post("model-versions/create", label, name=model, source=source, **more)
+        yield post("model-versions/create", f"register {label}", name=model, source=source, **more)
         yield get("model-versions/get-download-uri", f"where is {label}", name=model, version="1")
 
 
@@ -132,18 +141,18 @@ LOGGED_MODELS: list[tuple[str, Asked]] = [
 def registered_each(cases: list[tuple[str, Asked]], word: str) -> Iterator[Step]:
     """Register each source with what is said about it."""
     for number, (source, more) in enumerate(cases):
-        label = f"{source}" + "".join(f", {field} {value or 'empty'}" for field, value in more.items())
+        label = said(source, more)
         yield post("registered-models/create", f"a model for {label}", name=f"{word} {number}")
-        yield post("model-versions/create", label, name=f"{word} {number}", source=source, **more)
+        yield post("model-versions/create", f"register {label}", name=f"{word} {number}", source=source, **more)
 
 
 def copied(number: int, source: str, **more: str) -> list[Step]:
     """A version made from another registered one."""
     name = f"Copy {number}"
-    label = source + "".join(f", {field} {value or 'empty'}" for field, value in more.items())
+    label = said(source, more)
     return [
         post("registered-models/create", f"a model for {label}", name=name),
-        post("model-versions/create", label, name=name, source=source, **more),
+        post("model-versions/create", f"register {label}", name=name, source=source, **more),
         get("model-versions/get-download-uri", f"where is {label}", name=name, version="1"),
     ]
 
