@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql import ClauseElement
 
 from registry.domain import names
 from registry.errors import ModelNotFound, VersionNotFound
@@ -18,7 +19,7 @@ from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
 ROWS_MAX = 50_000
-Question = TypeVar("Question", bound=Select[Any])
+Question = TypeVar("Question", bound=ClauseElement)
 
 
 def find_model(session: Session, name: str) -> RegisteredModel:

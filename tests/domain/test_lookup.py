@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import ClauseElement
 
 from registry.domain import lookup
 
@@ -28,9 +29,9 @@ def test_a_settled_question_can_be_compiled_by_many_threads_at_once() -> None:
         question = lookup.settled(lookup.newest_of_each())
         together = threading.Barrier(THREADS)
 
-        def compile_it(_: int, question: object = question, together: threading.Barrier = together) -> str:
+        def compile_it(_: int, question: ClauseElement = question, together: threading.Barrier = together) -> str:
             together.wait(10)
-            return str(question.compile(dialect=postgresql.dialect()))  # type: ignore[attr-defined]
+            return str(question.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
 
         with ThreadPoolExecutor(THREADS) as pool:
             assert len(set(pool.map(compile_it, range(THREADS)))) == 1
