@@ -10,7 +10,7 @@ from registry.errors import RegistryError
 from registry.faces import inbound, mlflow, rest
 from registry.faces.health import health
 
-MLFLOW_PREFIXES = ("/api/2.0/mlflow/", "/ajax-api/", "/api/3.0/mlflow/")
+MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 
 
 def register(app: Flask) -> None:
