@@ -13,9 +13,11 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-LONGEST_PATH = 300
-LONGEST_USER_AGENT = 160
-"""Characters. A line stays below 4096 bytes, up to which lines of several workers do not mix in a pipe."""
+ROOM_FOR_NAME = 1500
+ROOM_FOR_USER_AGENT = 500
+"""Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
+LONGEST_ESCAPE = 12
+"""Bytes that JSON needs for one character at most."""
 
 
 class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
@@ -73,13 +75,13 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
             "actor": environ.get("registry.actor"),
             "credential": environ.get("registry.credential") or None,
             "method": environ.get("REQUEST_METHOD"),
-            "path": as_text(environ.get("PATH_INFO", ""))[:LONGEST_PATH],
-            "model": environ.get("registry.model"),
+            "path": cut(as_text(environ.get("PATH_INFO", "")), ROOM_FOR_NAME),
+            "model": cut(environ.get("registry.model"), ROOM_FOR_NAME),
             "status": code,
             "outcome": environ.get("registry.outcome") or outcome(code),
             "milliseconds": round(took.total_seconds() * 1000, 3),
             "remote": environ.get("REMOTE_ADDR"),
-            "user_agent": as_text(environ.get("HTTP_USER_AGENT", ""))[:LONGEST_USER_AGENT] or None,
+            "user_agent": cut(as_text(environ.get("HTTP_USER_AGENT", "")), ROOM_FOR_USER_AGENT) or None,
             "bytes": sent,
         }
     )
@@ -90,6 +92,16 @@ def outcome(code: int) -> str:
     if code >= 500:  # noqa: PLR2004
         return "failed"
     return "refused" if code >= 400 else "ok"  # noqa: PLR2004
+
+
+def cut(text: str | None, room: int) -> str | None:
+    """Shorten a text until it fits into so many bytes of JSON."""
+    if text is None or len(text) * LONGEST_ESCAPE <= room:
+        return text
+    text = text[:room]
+    while (needed := len(json.dumps(text))) > room:
+        text = text[: len(text) * room // (needed + 1)]
+    return text
 
 
 def as_text(value: str) -> str:

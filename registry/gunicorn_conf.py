@@ -6,14 +6,15 @@ For those who run gunicorn themselves, with a database of their own; `registry s
 import os
 import sys
 
-from registry import config, schema, server
+from registry import schema, server
+from registry.config import ConfigError, database_url, from_env
 
 try:
-    SETTINGS = config.from_env(os.environ)
-    PROBLEMS = schema.check(config.database_url(SETTINGS), connect_timeout=SETTINGS.connect_timeout_seconds)
-except config.ConfigError as error:
+    SETTINGS = from_env(os.environ)
+    PROBLEMS = schema.check(database_url(SETTINGS), connect_timeout=SETTINGS.connect_timeout_seconds)
+except ConfigError as error:
     PROBLEMS = [str(error)]
 if PROBLEMS:
     sys.exit("\n".join(PROBLEMS))
 
-globals().update(server.options(SETTINGS))
+globals().update(server.options(SETTINGS))  # gunicorn reads each name here that is one of its options

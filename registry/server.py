@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def options(settings: Settings) -> dict[str, Any]:
 def address(settings: Settings) -> str:
     """Return what gunicorn binds to."""
     return f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+
+
+def url(settings: Settings) -> str:
+    """Return where this machine finds the service: one that listens everywhere is here, too."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{address(replace(settings, host=here))}"
 
 
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types

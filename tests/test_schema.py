@@ -183,7 +183,6 @@ def test_a_user_who_may_not_create_schemas_is_told_so(server_url: str, fresh_url
     ("url", "telling"),
     [
         ("postgresql+psycopg2://u:hush@127.0.0.1:1/x", "The database x on 127.0.0.1:1 cannot be reached"),
-        ("postgresql+psycopg2://u:hush@no.such.host.invalid/x", "on no.such.host.invalid cannot be reached"),
         ("postgresql+psycopg2://u:hush@/x?host=/no/such/place", "on /no/such/place cannot be reached"),
         ("postgresql+psycopg2://u:hush@/x?host=127.0.0.1%3A1&host=127.0.0.1%3A2", "on 127.0.0.1:1, 127.0.0.1:2 cannot"),
     ],

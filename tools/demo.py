@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from registry import config
 from registry.config import ConfigError, Settings
-from registry.server import address
+from registry.server import url
 
 MODEL = "ChurnPredictionModel"
 MLFLOW = "/api/2.0/mlflow"
@@ -98,7 +98,7 @@ class Screen:
 class Api:
     """Calls the service, and shows what it does."""
 
-    url: str
+    base: str
     token: str | None
     screen: Screen
 
@@ -119,7 +119,7 @@ class Api:
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {"X-Registry-Reason": urllib.parse.quote(reason)} if reason else {}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=verb)
+        request = urllib.request.Request(self.base + path, data, headers, method=verb)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status, json.load(response)
@@ -140,7 +140,7 @@ def main() -> None:
     screen.say("Starting the model registry; the first start makes its database.")
     token = the_token(settings)
     with service(settings, token, screen) as process:
-        tour(Api(f"http://{address(settings)}", token, screen), screen)
+        tour(Api(url(settings), token, screen), screen)
         farewell(settings, token, screen)
         process.wait()
     fail("The service has stopped by itself; its log says why.")
@@ -163,16 +163,25 @@ def the_token(settings: Settings) -> str | None:
     file = settings.data_dir / "demo-token"
     with contextlib.suppress(FileNotFoundError):
         return file.read_text().strip()
+    with writing(file, os.O_EXCL) as descriptor:
+        os.write(descriptor, (token := f"mreg_{secrets.token_hex(20)}").encode())
+    return token
+
+
+@contextlib.contextmanager
+def writing(file: Path, how: int) -> Iterator[int]:
+    """Open a file of the data directory, which nobody else may read."""
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | how, 0o600)
     except OSError as error:
         fail(
             f"{file} cannot be written ({error.strerror}): set REGISTRY_DATA_DIR to a directory that you may write to."
         )
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(token := f"mreg_{secrets.token_hex(20)}")
-    return token
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -182,17 +191,12 @@ def service(settings: Settings, token: str | None, screen: Screen) -> Iterator[s
     if token:
         environ["REGISTRY_ADMIN_TOKEN"] = token
     log = settings.data_dir / "service.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "registry", "serve"],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    with writing(log, os.O_APPEND) as output:
+        seen = os.fstat(output).st_size
+        command = [sys.executable, "-m", "registry", "serve"]
+        process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        await_start(process, settings, log, screen)
+        await_start(process, settings, log, seen, screen)
         yield process
     except KeyboardInterrupt:
         screen.say("\nStopping.")
@@ -203,19 +207,19 @@ def service(settings: Settings, token: str | None, screen: Screen) -> Iterator[s
         process.wait()
 
 
-def await_start(process: subprocess.Popen[bytes], settings: Settings, log: Path, screen: Screen) -> None:
+def await_start(process: subprocess.Popen[bytes], settings: Settings, log: Path, seen: int, screen: Screen) -> None:
     """Repeat what the service says to people while it starts, until it answers."""
     deadline = time.monotonic() + SECONDS_TO_START
     with log.open("rb") as written:
-        written.seek(0, os.SEEK_END)
+        written.seek(seen)
         while time.monotonic() < deadline:
             ended = process.poll() is not None
             for line in written.read().decode(errors="replace").splitlines():
-                if ended or line.startswith(("Starting", "  upgrading")):
+                if line.startswith(("Starting", "  upgrading", "Error")):
                     screen.say(line)
             if ended:
                 sys.exit(process.returncode or 1)
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address(settings)}/livez", timeout=5):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url(settings)}/livez", timeout=5):
                 return
             time.sleep(0.1)
     fail(f"The service does not answer; see {log}.")
@@ -344,7 +348,7 @@ def farewell(settings: Settings, token: str | None, screen: Screen) -> None:
     """Say how to go on."""
     screen.title("The service goes on running: Ctrl-C stops it")
     screen.say("To use it from MLflow, leave your tracking server as it is and add:\n")
-    lines = [f"MLFLOW_REGISTRY_URI=http://{address(settings)}"]
+    lines = [f"MLFLOW_REGISTRY_URI={url(settings)}"]
     lines += [f"MLFLOW_TRACKING_TOKEN={token}"] if token else []
     for line in lines:
         print(f"    export {line}")

@@ -12,7 +12,7 @@ from registry.config import ConfigError, Settings
 from registry.db import transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR
-from registry.server import Server, address
+from registry.server import Server, address, url
 
 
 @click.command()
@@ -47,7 +47,7 @@ def refuse_taken_port(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
             probe.listen(1)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise ConfigError(f"REGISTRY_HOST={host} is not a name or address that this machine knows.") from None
     except OSError as error:
         raise ConfigError(_why_not_listen(settings, error)) from None
@@ -72,8 +72,8 @@ def first_token(settings: Settings) -> str | None:
 
 def introduce(settings: Settings, secret: str | None) -> None:
     """Tell where the service is and how to use it."""
-    url = f"http://{address(settings)}"
-    say(f"Model registry {__version__} listens on {url}")
+    where = url(settings)
+    say(f"Model registry {__version__} listens on {where}")
     say(f"  {settings.workers} workers with {settings.threads} threads; Ctrl-C stops it")
     if secret:
         say("\n  The administrator's token. Keep it: it is shown this once.\n")
@@ -81,6 +81,6 @@ def introduce(settings: Settings, secret: str | None) -> None:
     if not settings.auth:
         say("  REGISTRY_AUTH=off: everyone on this machine may do everything")
     say("  To use it from MLflow:")
-    say(f"      export MLFLOW_REGISTRY_URI={url}")
+    say(f"      export MLFLOW_REGISTRY_URI={where}")
     if settings.auth:
         say(f"      export MLFLOW_TRACKING_TOKEN={secret or '<a token, from: registry token create --name NAME>'}")

@@ -27,6 +27,7 @@ def find_model(session: Session, name: str) -> RegisteredModel:
 
     :raises ModelNotFound: no such model.
     """
+    names.check_addressable(name)
     model = session.scalar(BY_NAME, {"name": name})
     if model is None:
         raise ModelNotFound(name)
@@ -62,6 +63,7 @@ def find_version(session: Session, name: str, number: int) -> ModelVersion:
 
     :raises VersionNotFound: no such version, or no such model.
     """
+    names.check_addressable(name)
     if not 1 <= number <= names.HIGHEST_NUMBER:
         raise VersionNotFound(name, number)
     question = live_versions(name).where(ModelVersion.number == number)

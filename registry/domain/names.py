@@ -4,6 +4,7 @@ Source of the rules: MLflow's REST validation. Where its database column is narr
 counts here.
 """
 
+import json
 import posixpath
 import re
 from contextlib import suppress
@@ -39,12 +40,17 @@ CHARACTERS = (
 
 def check_model_name(name: str, field: str = "name") -> None:
     """:raises Invalid: blank, too long, contains a slash or a colon, or would be another name as a file."""
+    check_addressable(name, field)
+    check_text("name", name, NAME_MAX)
+
+
+def check_addressable(name: str, field: str = "name") -> None:
+    """:raises Invalid: no model can have this name, so that there is no point in looking for one."""
     if not name.strip():
         raise missing(field)
     if "/" in name or ":" in name:
         raise Invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.", field)
     check_path(name, "name")
-    check_text("name", name, NAME_MAX)
 
 
 def check_alias(alias: str) -> None:
@@ -67,16 +73,16 @@ def check_new_alias(alias: str) -> None:
 
 
 def check_tag_key(key: str) -> None:
-    """:raises Invalid: a character that a key may not have, too long, or not a plain relative path."""
+    """:raises Invalid: a character that a key may not have, or not a plain relative path."""
     if not TAG_KEY.fullmatch(key):
-        raise Invalid(f"Invalid value \"{key}\" for parameter 'key' supplied: {CHARACTERS}", "key")
+        raise Invalid(f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {CHARACTERS}", "key")
     check_path(key, "key")
-    check_text("key", key, TAG_KEY_MAX)
 
 
 def check_tag(key: str, value: str) -> None:
     """:raises Invalid: the key is not one, or the value is too long."""
     check_tag_key(key)
+    check_text("key", key, TAG_KEY_MAX)
     if key == PROMPT_TEXT_TAG and len(value) > TAG_VALUE_MAX:
         raise Invalid(f"Prompt text exceeds max length of {TAG_VALUE_MAX} characters.", "value")
     check_text("value", value, TAG_VALUE_MAX)
@@ -93,8 +99,8 @@ def check_path(name: str, field: str) -> None:
     normal = posixpath.normpath(name)
     if normal != name or name == "." or name.startswith(("..", "/")):
         raise Invalid(
-            f"Invalid value \"{name}\" for parameter '{field}' supplied: Names may be treated as files in certain "
-            "cases, and must not resolve to other names when treated as such. "
+            f"Invalid value {json.dumps(name)} for parameter '{field}' supplied: Names may be treated as files in "
+            "certain cases, and must not resolve to other names when treated as such. "
             f"This name would resolve to '{normal}'",
             field,
         )

@@ -84,6 +84,7 @@ def follow(session: Session, reference: Reference) -> ModelVersion:
     :raises NotFound: it leads nowhere; which class says what is missing.
     """
     if reference.number is not None:
+        lookup.find_model(session, reference.name)
         return lookup.find_version(session, reference.name, reference.number)
     version = session.scalar(question_now(reference))
     if version is None:

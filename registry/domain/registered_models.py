@@ -45,6 +45,7 @@ def lock(session: Session, name: str) -> Locked:
 
     :raises ModelNotFound: no such model.
     """
+    names.check_addressable(name)
     held = (
         select(RegisteredModel)
         .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None))
@@ -71,6 +72,7 @@ def get(session: Session, principal: Principal, name: str) -> ModelDetail:
 
 def detail(session: Session, name: str) -> ModelDetail:
     """What `get` answers, for a caller that has just been allowed to change the model."""
+    names.check_addressable(name)
     question = lookup.live_models().where(RegisteredModel.name == name).options(*WITH_TAGS_AND_ALIASES)
     model = session.scalar(question.execution_options(populate_existing=True))
     if model is None:

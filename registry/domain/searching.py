@@ -44,7 +44,7 @@ OPERATORS: dict[str, Callable[[InstrumentedAttribute[Any], Any], ColumnElement[b
     ">": lambda column, value: column > value,
     ">=": lambda column, value: column >= value,
     "LIKE": lambda column, value: column.like(pattern(value)),
-    "ILIKE": lambda column, value: column.ilike(pattern(value)),
+    "ILIKE": lambda column, value: column.collate("default").ilike(pattern(value)),  # "C" knows only the case of ASCII
     "IN": lambda column, value: column.in_(value),
     "NOT IN": lambda column, value: column.not_in(value),
 }

@@ -86,7 +86,7 @@ def accept_prompt(asked: Asked) -> Origin:
 def accept_model(session: Session, principal: Principal, asked: Asked, settings: Settings) -> Origin:
     """`models:/…`: a logged model of the tracking server, or a version of this registry."""
     path = asked.source.partition(":")[2]
-    if path.startswith("//"):
+    if path.startswith("//") and not path.startswith("///"):
         raise asked.refusal("Registered model sources must use the active model registry.")
     path = path.lstrip("/")
     if "/" not in path and "@" not in path:
@@ -125,7 +125,8 @@ def accept_registered(session: Session, principal: Principal, asked: Asked) -> O
 
 def accept_run(asked: Asked) -> Origin:
     """`runs:/<run id>/<path>`: names its run itself."""
-    run_id = asked.source.partition(":")[2].strip("/").partition("/")[0]
+    path = asked.source.partition(":")[2]
+    run_id = "" if path.startswith("//") else path.strip("/").partition("/")[0]
     if asked.logged_model_id:
         raise asked.refusal("The model_id request parameter must identify the resource that contains the source.")
     if not run_id or asked.run_id not in {None, "", run_id}:
@@ -152,12 +153,14 @@ def check_host(asked: Asked, scheme: str, settings: Settings) -> None:
 def check_traversal(asked: Asked) -> None:
     """:raises Invalid: the path, after all decoding, is empty or has a segment that leads elsewhere."""
     path = unquoted(asked.source)
+    relative = False
     if scheme_of(path):
         path = path.partition(":")[2]
+        relative = not path.startswith("/")
         if path.startswith("//"):
             path = "/" + path[2:].partition("/")[2]
     segments = path.replace("\\", "/").split("/")
-    if not path.strip("/") or any(segment in {".", ".."} for segment in segments) or "\x00" in path:
+    if relative or not path.strip("/") or any(segment in {".", ".."} for segment in segments) or "\x00" in path:
         raise asked.refusal(
             "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an "
             "absolute path must be provided without relative path references present. "

@@ -105,7 +105,7 @@ def test_an_unset_alias_leads_nowhere_and_others_stay() -> None:
     point(name, "candidate", 1)
     act(lambda s: aliases.unset(s, OPERATOR, name, "champion"))
     assert shown(name) == {"candidate": 1}
-    with pytest.raises(AliasNotFound, match="^Registered model alias champion not found.$"):
+    with pytest.raises(AliasNotFound, match=r"^Registered model alias champion not found\.$"):
         follow(name, "champion")
 
 

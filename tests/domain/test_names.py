@@ -1,5 +1,6 @@
 """What names, keys, aliases, stages and numbers may look like: what is accepted, and what is refused in which words."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -151,7 +152,7 @@ def test_a_tag_key_may_be(key: str) -> None:
 
 
 def bad_key(key: str) -> str:
-    return f"Invalid value \"{key}\" for parameter 'key' supplied: {names.CHARACTERS}"
+    return f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {names.CHARACTERS}"
 
 
 NO_TAG_KEYS = [
@@ -175,8 +176,12 @@ NO_TAG_KEYS = [
 
 @pytest.mark.parametrize(("key", "message"), NO_TAG_KEYS)
 def test_a_tag_key_may_not_be(key: str, message: str) -> None:
-    refused = refusal_of(lambda: names.check_tag_key(key))
+    refused = refusal_of(lambda: names.check_tag(key, ""))
     assert (refused.message, refused.field) == (message, "key")
+
+
+def test_a_key_that_is_too_long_to_be_set_can_still_be_unset() -> None:
+    names.check_tag_key("x" * 251)
 
 
 TAG_VALUES = [

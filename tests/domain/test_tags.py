@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from registry.db import db, transaction
 from registry.domain import model_versions, registered_models, tags
@@ -144,7 +143,10 @@ def test_a_refusal_changes_nothing(subject: Subject, change: Callable[[Subject],
     assert (subject.tags(), events_written()) == ({"team": "risk"}, before)
 
 
-@pytest.mark.parametrize("change", [lambda s: s.set("k", "v"), lambda s: s.unset("team")], ids=["set", "unset"])
+CHANGES: list[Callable[[Subject], None]] = [lambda s: s.set("k", "v"), lambda s: s.unset("team")]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["set", "unset"])
 def test_what_was_deleted_has_no_tags_to_change(subject: Subject, change: Callable[[Subject], None]) -> None:
     subject.delete()
     before = events_written()
@@ -153,10 +155,10 @@ def test_what_was_deleted_has_no_tags_to_change(subject: Subject, change: Callab
     assert events_written() == before
 
 
-def test_who_tags_what_is_not_there_is_told_what_is_missing() -> None:
+@pytest.mark.parametrize("change", CHANGES, ids=["set", "unset"])
+def test_who_tags_what_is_not_there_is_told_what_is_missing(change: Callable[[Subject], None]) -> None:
     name = unique()
-    for change in (lambda s: s.set("k", "v"), lambda s: s.unset("k")):
-        with pytest.raises(ModelNotFound, match=f"^Registered Model with name={name} not found$"):
-            change(Subject(name))
-        with pytest.raises(VersionNotFound, match=rf"^Model Version \(name={name}, version=1\) not found$"):
-            change(Subject(name, 1))
+    with pytest.raises(ModelNotFound, match=f"^Registered Model with name={name} not found$"):
+        change(Subject(name))
+    with pytest.raises(VersionNotFound, match=rf"^Model Version \(name={name}, version=1\) not found$"):
+        change(Subject(name, 1))

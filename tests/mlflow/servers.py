@@ -36,7 +36,7 @@ class Server:
     token: str = ""
 
     def url_with_credentials(self) -> str:
-        """Return the URL with the token as the password of userinfo, the only place for credentials of a registry alone."""
+        """Return the URL with the token as a password in it: the only place for credentials of a registry alone."""
         scheme, rest = self.url.split("://", 1)
         return f"{scheme}://anybody:{self.token}@{rest}"
 

@@ -212,7 +212,8 @@ def check(schema: WireSchema, given: dict[str, Any]) -> dict[str, Any]:
         loaded: dict[str, Any] = schema.load(present)
     except ValidationError as error:
         raise first_fault(schema, error, present) from None
-    for name, field in schema.fields.items():
+    # MLflow looks at a version number last of all.
+    for name, field in sorted(schema.fields.items(), key=lambda item: isinstance(item[1], Version)):
         if name in loaded:
             loaded[name] = finish(field.data_key or name, field, loaded[name])
     return loaded
@@ -250,6 +251,6 @@ def texts_in(value: Any) -> list[str]:
 
 def wrong_type(value: object, name: str) -> str:
     """MLflow's text for a value of the wrong type (the two spaces are its own)."""
-    shown = json.dumps(value)
+    shown = json.dumps(value, separators=(",", ":"))
     kind = type(value).__name__
     return f"Invalid value {shown} for parameter '{name}' supplied:  Hint: Value was of type '{kind}'.{SEE_DOCS}"

@@ -29,7 +29,7 @@ class Told:
     body: Any
 
     def line(self) -> str:
-        """The answer on one line: `404 RESOURCE_DOES_NOT_EXIST Registered Model ...`, `200 {...}`, `404 an HTML page`."""
+        """The answer on one line: `404 RESOURCE_DOES_NOT_EXIST Registered ...`, `200 {...}`, `404 an HTML page`."""
         if isinstance(self.body, dict) and "error_code" in self.body:
             return f"{self.status} {self.body['error_code']} {self.body.get('message', '')}"
         shown = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False, sort_keys=True)

@@ -1,8 +1,9 @@
 """Where we answer otherwise than mlflow on purpose, and why.
 
-Each entry names its cases by patterns (`*` stands for anything) of "scenario: label", and says what either side answers:
-as a line (`400 INVALID_PARAMETER_VALUE text`, `200 {...}`), again with `*`, or as the fields that differ while all others
-agree. A case that differs and is not listed fails; so does a listed case that does not differ as it is written here.
+Each entry names its cases by patterns (`*` stands for anything) of "scenario: label", and says what either side
+answers: as a line (`400 INVALID_PARAMETER_VALUE text`, `200 {...}`), again with `*`, or as the fields that differ while
+all others agree. A case that differs and is not listed fails; so does a listed case that does not differ as it is
+written here.
 """
 
 import re
@@ -71,7 +72,7 @@ SURFACE = [
     Difference(
         "server-info has no line for what only a tracking server can do",
         ("besides the registry: GET */server-info",),
-        fields={key: (True, ABSENT) for key in SERVER_INFO},
+        fields=dict.fromkeys(SERVER_INFO, (True, ABSENT)),
     ),
     Difference(
         "a workspace that does not exist is a mistake of the caller's: a 500 would be repeated for minutes",
@@ -109,8 +110,7 @@ INPUT = [
     Difference(
         "mlflow reads what is no tag as one with an empty key and refuses that; here it is named as it was sent",
         tuple(
-            f"wrong types: tags of a *: {kind}"
-            for kind in ("of texts", "of null", "of lists", "with a number as key")
+            f"wrong types: tags of a *: {kind}" for kind in ("of texts", "of null", "of lists", "with a number as key")
         ),
         theirs=IPV + "Invalid value \"\" for parameter 'key' supplied:*",
         ours=IPV + "Invalid value * for parameter 'tags' supplied:  Hint:*",
@@ -194,6 +194,7 @@ TEXTS = [
     ),
 ]
 
+LOCAL_PATHS = ("/tmp/model", "relative/path", "word", "~", " ", "file:/*", "file:relative", "C:*", "\\\\*")
 LOCAL = IPV + "Invalid model version source: *. Local paths are not accepted here*"
 TRAVERSAL = IPV + "Invalid model version source: *absolute path must be provided without relative path references*"
 SOURCES = [
@@ -205,11 +206,8 @@ SOURCES = [
     ),
     Difference(
         "local paths need a setting, not a run: a registry apart from the tracking server knows no runs",
-        tuple(
-            f"sources on the local machine: register {path}"
-            for path in ("/tmp/model", "relative/path", "word", "~", " ", "file:/*", "file:relative", "C:*", "\\\\*")
-        )
-        + (
+        (
+            *(f"sources on the local machine: register {path}" for path in LOCAL_PATHS),
             "sources that are logged models: register /tmp/model, run_id R",
             "which fault comes first: unknown model, bad source",
             "which fault comes first: bad name, bad source",

@@ -73,16 +73,16 @@ def scenario(name: str, *steps: Step | Iterable[Step]) -> Scenario:
     return Scenario(name, tuple(numbered))
 
 
-def get(path: str, label: str = "", *, to_the_end: bool = False, **query: str | Sequence[str]) -> Step:
+def get(path: str, label: str = "", /, **query: str | Sequence[str]) -> Step:
     """GET with a query; a list repeats its key."""
     text = urlencode(query, doseq=True, quote_via=quote)
     where = located(path) + ("?" + text if text else "")
-    return Step(label or brief("GET", path, query), "GET", where, to_the_end=to_the_end)
+    return Step(label or brief("GET", path, query), "GET", where)
 
 
-def all_pages(path: str, label: str = "", **query: str | Sequence[str]) -> Step:
+def all_pages(path: str, label: str = "", /, **query: str | Sequence[str]) -> Step:
     """GET one page after the other, until there is no token."""
-    return get(path, label or brief("pages of", path, query), to_the_end=True, **query)
+    return replace(get(path, label or brief("pages of", path, query), **query), to_the_end=True)
 
 
 def post(path: str, label: str = "", /, **fields: Any) -> Step:
@@ -173,9 +173,7 @@ def emptied(server: Server) -> None:
     """Delete all registered models, prompts too, so that the next scenario finds nothing of this one."""
     for prompts in ("false", "true"):
         wanted = f"tags.`mlflow.prompt.is_prompt` = '{prompts}'"
-        pages = follow(server, all_pages("registered-models/search", filter=wanted, max_results="1000")).body["pages"]
-        for page in pages:
+        found = follow(server, all_pages("registered-models/search", filter=wanted, max_results="1000"))
+        for page in found.body["pages"]:
             for model in page.get("registered_models", []):
                 run(server, [delete("registered-models/delete", name=model["name"])])
-
-

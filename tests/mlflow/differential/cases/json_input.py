@@ -99,9 +99,7 @@ NAME_SPELLINGS = scenario(
     post("model-versions/create", name=NAME, source="s3://b/k", run_id="r", runId="r"),
     post("model-versions/create", name=NAME, source="s3://b/k", run_id="r", runId=None),
     post("model-versions/create", name=NAME, source="s3://b/k", run_id=None, runId="r"),
-    post(
-        "model-versions/transition-stage", name=NAME, version="1", stage="Staging", archiveExistingVersions=True
-    ),
+    post("model-versions/transition-stage", name=NAME, version="1", stage="Staging", archiveExistingVersions=True),
     post(
         "model-versions/transition-stage",
         name=NAME,
@@ -114,6 +112,7 @@ NAME_SPELLINGS = scenario(
     get("model-versions/get", name=NAME, version="1"),
 )
 
+VERSION_1 = {"name": "Wrong types", "version": "1"}
 TEXT_FIELDS = [
     ("POST", "registered-models/create", {"name": "Wrong"}, ["name", "description"]),
     ("POST", "registered-models/rename", {"name": "Wrong types", "new_name": "W"}, ["name", "new_name"]),
@@ -128,16 +127,11 @@ TEXT_FIELDS = [
         {"name": "Wrong types", "source": "s3://b/k"},
         ["source", "run_id", "run_link", "description", "model_id"],
     ),
-    ("PATCH", "model-versions/update", {"name": "Wrong types", "version": "1"}, ["version", "description"]),
-    (
-        "POST",
-        "model-versions/transition-stage",
-        {"name": "Wrong types", "version": "1", "stage": "Staging"},
-        ["version", "stage"],
-    ),
+    ("PATCH", "model-versions/update", VERSION_1, ["version", "description"]),
+    ("POST", "model-versions/transition-stage", {**VERSION_1, "stage": "Staging"}, ["version", "stage"]),
     ("DELETE", "model-versions/delete", {"name": "Wrong types", "version": "9"}, ["version"]),
-    ("POST", "model-versions/set-tag", {"name": "Wrong types", "version": "1", "key": "k"}, ["version", "key", "value"]),
-    ("DELETE", "model-versions/delete-tag", {"name": "Wrong types", "version": "1", "key": "k"}, ["version", "key"]),
+    ("POST", "model-versions/set-tag", {**VERSION_1, "key": "k"}, ["version", "key", "value"]),
+    ("DELETE", "model-versions/delete-tag", {**VERSION_1, "key": "k"}, ["version", "key"]),
 ]
 
 
@@ -209,7 +203,7 @@ TYPES = scenario(
             "POST",
             "model-versions/transition-stage",
             f"archive_existing_versions: {kind}",
-            {"name": "Wrong types", "version": "1", "stage": "Staging", "archive_existing_versions": value},
+            {**VERSION_1, "stage": "Staging", "archive_existing_versions": value},
         )
         for kind, value in NO_BOOLEANS
     ],
@@ -224,7 +218,7 @@ TYPES = scenario(
     ],
 )
 
-REQUIRED = [
+REQUIRED: list[tuple[str, str, list[str], dict[str, object]]] = [
     ("POST", "registered-models/create", ["name"], {}),
     ("POST", "registered-models/rename", ["name", "new_name"], {}),
     ("PATCH", "registered-models/update", ["name"], {"description": "d"}),
@@ -252,10 +246,15 @@ FILLED = {"name": "Required", "new_name": "N", "key": "k", "alias": "a", "versio
 FILLED["stage"] = "Staging"
 
 
+def filled(fields: list[str]) -> dict[str, str]:
+    """These fields with what is right in them."""
+    return {field: FILLED[field] for field in fields}
+
+
 def lacking_one() -> list[Step]:
     """Each required field once as null and once as an empty text, the others filled."""
     return [
-        with_body(verb, path, f"{verb} {path}, {field} is {value!r}", {**{f: FILLED[f] for f in fields}, field: value})
+        with_body(verb, path, f"{verb} {path}, {field} is {value!r}", {**filled(fields), field: value})
         for verb, path, fields, _ in REQUIRED
         for field in fields
         for value in (None, "")
@@ -265,7 +264,7 @@ def lacking_one() -> list[Step]:
 def lacking_all_after() -> list[Step]:
     """The first fields filled, nothing after them: the next one is reported."""
     return [
-        with_body(verb, path, f"{verb} {path} with {fields[:count]}", {**{f: FILLED[f] for f in fields[:count]}, **more})
+        with_body(verb, path, f"{verb} {path} with {fields[:count]}", {**filled(fields[:count]), **more})
         for verb, path, fields, more in REQUIRED
         for count in range(len(fields))
     ]
@@ -274,11 +273,11 @@ def lacking_all_after() -> list[Step]:
 def lacking_in_query() -> list[Step]:
     """The same in queries."""
     return [
-        get(path, f"GET {path} with {fields[:count]}", **{f: FILLED[f] for f in fields[:count]}, other="x")
+        get(path, f"GET {path} with {fields[:count]}", **filled(fields[:count]), other="x")
         for path, fields in REQUIRED_IN_QUERY
         for count in range(len(fields))
     ] + [
-        get(path, f"GET {path}, {field} empty", **{**{f: FILLED[f] for f in fields}, field: ""})
+        get(path, f"GET {path}, {field} empty", **{**filled(fields), field: ""})
         for path, fields in REQUIRED_IN_QUERY
         for field in fields
     ]

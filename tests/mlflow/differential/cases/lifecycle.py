@@ -34,7 +34,7 @@ def look(name: str, *versions: str) -> Iterator[Step]:
 
 
 STAGE_WORDS = ["None", "none", "NONE", "Staging", "sTAGING", "Production", "PRODUCTION", "Archived", "archived"]
-NO_STAGES = ["bogus", " Production", "Production ", "Deleted_Internal", "Prod", "1", "ſtaging", "null"]
+NO_STAGES = ["bogus", " Production", "Production ", "Deleted_Internal", "Prod", "1", "\u017ftaging", "null"]
 
 STAGES = scenario(
     "stages",

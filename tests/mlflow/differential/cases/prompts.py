@@ -6,13 +6,29 @@ MODELS = "registered-models/search"
 VERSIONS = "model-versions/search"
 IS_PROMPT = "mlflow.prompt.is_prompt"
 PROMPT = [{"key": IS_PROMPT, "value": "true"}]
-TEXT = [*PROMPT, {"key": "mlflow.prompt.text", "value": "Hello {{name}}"}, {"key": "_mlflow_prompt_type", "value": "text"}]
+TEXT = [
+    *PROMPT,
+    {"key": "mlflow.prompt.text", "value": "Hello {{name}}"},
+    {"key": "_mlflow_prompt_type", "value": "text"},
+]
 
 
-def prompt(name: str, **tags: str) -> Step:
+def tag(key: str, value: str) -> dict[str, str]:
+    return {"key": key, "value": value}
+
+
+def prompt(name: str, *tags: dict[str, str]) -> Step:
     """A prompt without versions."""
-    more = [{"key": key, "value": value} for key, value in tags.items()]
-    return post("registered-models/create", f"prompt {name}", name=name, tags=[*PROMPT, *more])
+    return post("registered-models/create", f"prompt {name}", name=name, tags=[*PROMPT, *tags])
+
+
+def model(label: str, name: str, *tags: dict[str, str]) -> Step:
+    """A model without versions, with tags that may say something about prompts."""
+    return post("registered-models/create", label, name=name, tags=list(tags))
+
+
+def model_version(name: str, *tags: dict[str, str]) -> Step:
+    return post("model-versions/create", f"version of {name}", name=name, source="s3://b/1", tags=list(tags))
 
 
 def prompt_version(name: str, label: str, source: str, tags: list[dict[str, str]]) -> Step:
@@ -26,9 +42,9 @@ CLASHES = scenario(
     post("registered-models/create", "a model named like a prompt", name="greeting"),
     post("registered-models/create", "a plain model", name="plain"),
     prompt("plain"),
-    post("registered-models/create", "a prompt of the value TRUE", name="loud", tags=[{"key": IS_PROMPT, "value": "TRUE"}]),
+    model("a prompt of the value TRUE", "loud", tag(IS_PROMPT, "TRUE")),
     post("registered-models/create", "a model named like it", name="loud"),
-    post("registered-models/create", "a prompt of the value false", name="no", tags=[{"key": IS_PROMPT, "value": "false"}]),
+    model("a prompt of the value false", "no", tag(IS_PROMPT, "false")),
     post("registered-models/create", "a model named like that", name="no"),
     post("registered-models/create", "a prompt named like that", name="no", tags=PROMPT),
     get("registered-models/get", name="greeting"),
@@ -44,12 +60,12 @@ SOURCES = scenario(
     prompt_version("sourced", "prompt-template", "prompt-template", TEXT),
     prompt_version("sourced", "a store", "s3://bucket/path", TEXT),
     prompt_version("sourced", "a path", "/tmp/x", TEXT),
-    prompt_version("sourced", "is_prompt TRUE", "s3://bucket/path", [{"key": IS_PROMPT, "value": "TRUE"}]),
+    prompt_version("sourced", "is_prompt TRUE", "s3://bucket/path", [tag(IS_PROMPT, "TRUE")]),
     post("registered-models/create", "a prompt for the tag false", name="untagged", tags=PROMPT),
-    prompt_version("untagged", "is_prompt false", "dummy-source", [{"key": IS_PROMPT, "value": "false"}]),
+    prompt_version("untagged", "is_prompt false", "dummy-source", [tag(IS_PROMPT, "false")]),
     post("model-versions/create", "no tag, a placeholder", name="untagged", source="dummy-source"),
-    prompt_version("sourced", "a text of 100000", "dummy-source", [*PROMPT, {"key": "mlflow.prompt.text", "value": "x" * 100_000}]),
-    prompt_version("sourced", "a text of 100001", "dummy-source", [*PROMPT, {"key": "mlflow.prompt.text", "value": "x" * 100_001}]),
+    prompt_version("sourced", "a text of 100000", "dummy-source", [*PROMPT, tag("mlflow.prompt.text", "x" * 100_000)]),
+    prompt_version("sourced", "a text of 100001", "dummy-source", [*PROMPT, tag("mlflow.prompt.text", "x" * 100_001)]),
     get("registered-models/alias", "its latest version", name="sourced", alias="latest"),
     get("model-versions/get", "its first version", name="sourced", version="1"),
     get("model-versions/get-download-uri", "where it is", name="sourced", version="1"),
@@ -65,7 +81,7 @@ SOURCES = scenario(
 PROMPT_FILTERS = [
     f"tags.`{IS_PROMPT}` = 'true'",
     f"tag.`{IS_PROMPT}` = 'true'",
-    f'tags."{IS_PROMPT}" = \'true\'',
+    f"tags.\"{IS_PROMPT}\" = 'true'",
     f"tags.{IS_PROMPT} = 'true'",
     f"tags.`{IS_PROMPT}` = 'TRUE'",
     f"tags.`{IS_PROMPT}` != 'true'",
@@ -91,18 +107,18 @@ PROMPT_FILTERS = [
 
 SEARCHES = scenario(
     "searches for prompts",
-    prompt("p-one", team="risk"),
+    prompt("p-one", tag("team", "risk")),
     prompt("p-two"),
-    post("registered-models/create", "model p-model", name="p-model", tags=[{"key": "team", "value": "risk"}]),
-    post("registered-models/create", "model other", name="other"),
-    post("registered-models/create", "a model tagged false", name="p-false", tags=[{"key": IS_PROMPT, "value": "false"}]),
-    post("registered-models/create", "a prompt tagged TRUE", name="p-loud", tags=[{"key": IS_PROMPT, "value": "TRUE"}]),
-    prompt_version("p-one", "first", "dummy-source", [*TEXT, {"key": "team", "value": "risk"}]),
+    model("model p-model", "p-model", tag("team", "risk")),
+    model("model other", "other"),
+    model("a model tagged false", "p-false", tag(IS_PROMPT, "false")),
+    model("a prompt tagged TRUE", "p-loud", tag(IS_PROMPT, "TRUE")),
+    prompt_version("p-one", "first", "dummy-source", [*TEXT, tag("team", "risk")]),
     prompt_version("p-one", "second", "dummy-source", TEXT),
     prompt_version("p-two", "other", "prompt-template", TEXT),
-    post("model-versions/create", "p-model 1", name="p-model", source="s3://b/1", tags=[{"key": "team", "value": "risk"}]),
-    post("model-versions/create", "other 1", name="other", source="s3://b/1"),
-    post("model-versions/create", "p-false 1", name="p-false", source="s3://b/1", tags=[{"key": IS_PROMPT, "value": "false"}]),
+    model_version("p-model", tag("team", "risk")),
+    model_version("other"),
+    model_version("p-false", tag(IS_PROMPT, "false")),
     [get(MODELS, f"models: {text}", filter=text) for text in PROMPT_FILTERS],
     [get(VERSIONS, f"versions: {text}", filter=text) for text in PROMPT_FILTERS],
     get(

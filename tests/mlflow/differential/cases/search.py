@@ -94,7 +94,7 @@ MODEL_FILTERS = [
     "name in ('churn')",
     "name IN ('churn',)",
     "name IN ('nope')",
-    'name IN ("churn", \'zeta\')',
+    "name IN (\"churn\", 'zeta')",
     "name NOT IN ('churn', 'zeta')",
     "name not in ('churn')",
     "name Not  In ('churn')",
@@ -111,7 +111,7 @@ MODEL_FILTERS = [
     "Attribute.name = 'churn'",
     "attribute.`name` = 'churn'",
     "`name` = 'churn'",
-    '"name" = \'churn\'',
+    "\"name\" = 'churn'",
     "NAME = 'churn'",
     "attribute.nope = 'x'",
     "description = 'touched'",
@@ -143,7 +143,7 @@ MODEL_FILTERS = [
     "tags.nope = 'x'",
     "tags.nope != 'x'",
     "tags.`with space` = 'yes'",
-    'tags."with space" = \'yes\'',
+    "tags.\"with space\" = 'yes'",
     "tags.'with space' = 'yes'",
     "tags.with space = 'yes'",
     "tags.dotted.key = 'd'",
@@ -209,7 +209,7 @@ MODEL_FILTERS = [
     "name = 'double\"quote'",
     "name = 'churn",
     "name = churn'",
-    'name = "churn\'',
+    "name = \"churn'",
     "name = 'two words'",
     "name = ' churn'",
     "name\n=\n'churn'",
@@ -237,7 +237,7 @@ VERSION_FILTERS = [
     "name ILIKE 'CHURN'",
     "name IN ('churn', 'zeta')",
     "name NOT IN ('churn', 'zeta')",
-    "name = \"it's\"",
+    'name = "it\'s"',
     "name = 'nope'",
     f"run_id = '{RUN_A}'",
     f"run_id != '{RUN_A}'",
@@ -264,7 +264,7 @@ VERSION_FILTERS = [
     "source = 's3://bucket/churn/1'",
     "version_number = 1",
     "version_number = '1'",
-    "version_number = \"1\"",
+    'version_number = "1"',
     "version_number != 1",
     "version_number < 2",
     "version_number <= 2",
@@ -399,7 +399,7 @@ VERSION_ORDERS: list[list[str]] = [
     ["VERSION_NUMBER"],
 ]
 
-SIZES = ["1", "3", "12", "1000", "1001", "0", "-1", "", "x", "5.0", "1e2", "1.5", " 5", "05", "+5", "99999999999999999999"]
+SIZES = ["1", "3", "12", "1000", "1001", "0", "-1", "", "x", "5.0", "1e2", "1.5", " 5", "05", "+5", "9" * 20]
 VERSION_SIZES = ["1", "3", "9", "1000", "200000", "200001", "0", "-1", "", "x", "5.0", "1e2"]
 
 
@@ -424,6 +424,7 @@ TOKENS = [
     ("null", token("null")),
     ("offset past the end", token('{"offset": 100000}')),
 ]
+
 
 def model_searches() -> Iterator[Step]:
     """All that can be asked of models."""

@@ -1,4 +1,4 @@
-"""Sources of model versions. Every source gets a model of its own: where one side refuses, numbers would drift apart."""
+"""Sources of model versions. Each gets a model of its own: where only one side refuses, numbers would drift apart."""
 
 from collections.abc import Iterator, Mapping
 
@@ -212,7 +212,9 @@ COPIES = scenario(
 )
 
 SCENARIOS = [
-    scenario("sources in object stores", with_each(OBJECT_STORES, "Store"), with_each(OBJECT_STORES[:2], "Run", run_id=RUN)),
+    scenario(
+        "sources in object stores", with_each(OBJECT_STORES, "Store"), with_each(OBJECT_STORES[:2], "Run", run_id=RUN)
+    ),
     scenario("sources on hosts", with_each(HOSTS, "Host")),
     scenario("sources on the local machine", with_each(LOCAL, "Local")),
     scenario("sources in mlflow's artifacts", with_each(ARTIFACTS, "Artifacts")),

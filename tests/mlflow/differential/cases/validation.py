@@ -78,9 +78,7 @@ def new_names() -> Iterator[Step]:
     """Rename to each of the names that are refused, and to a few that are not."""
     for number, name in enumerate([*NAMES[:9], "x" * 257, "nul\x00", "new name ", "ü"]):
         yield post("registered-models/create", f"a model to rename to {in_short(name)}", name=f"To rename {number}")
-        yield post(
-            "registered-models/rename", f"rename to {in_short(name)}", name=f"To rename {number}", new_name=name
-        )
+        yield post("registered-models/rename", f"rename to {in_short(name)}", name=f"To rename {number}", new_name=name)
 
 
 KEYS = [
@@ -189,9 +187,7 @@ ALIASES = [
 def aliases() -> Iterator[Step]:
     """Set, look up and delete each alias."""
     for alias in ALIASES:
-        yield post(
-            "registered-models/alias", f"set {in_short(alias)}", name="Aliased", alias=alias, version="1"
-        )
+        yield post("registered-models/alias", f"set {in_short(alias)}", name="Aliased", alias=alias, version="1")
         yield get("registered-models/alias", f"get {in_short(alias)}", name="Aliased", alias=alias)
         yield delete("registered-models/alias", f"delete {in_short(alias)}", name="Aliased", alias=alias)
 
@@ -231,12 +227,8 @@ def numbers() -> Iterator[Step]:
         shown = in_short(number)
         yield get("model-versions/get", f"get {shown}", name="Numbered", version=number)
         yield get("model-versions/get-download-uri", f"where is {shown}", name="Numbered", version=number)
-        yield post(
-            "model-versions/set-tag", f"tag {shown}", name="Numbered", version=number, key="k", value="v"
-        )
-        yield post(
-            "model-versions/transition-stage", f"move {shown}", name="Numbered", version=number, stage="Staging"
-        )
+        yield post("model-versions/set-tag", f"tag {shown}", name="Numbered", version=number, key="k", value="v")
+        yield post("model-versions/transition-stage", f"move {shown}", name="Numbered", version=number, stage="Staging")
 
 
 REST_OF_NUMBERS = [
@@ -289,7 +281,9 @@ def long_texts() -> Iterator[Step]:
         yield post(
             "registered-models/create", f"description of a model, {length}", name=f"L {length}", description=text
         )
-        yield patch("registered-models/update", f"new description of a model, {length}", name="Long 0", description=text)
+        yield patch(
+            "registered-models/update", f"new description of a model, {length}", name="Long 0", description=text
+        )
         yield patch(
             "model-versions/update",
             f"new description of a version, {length}",
