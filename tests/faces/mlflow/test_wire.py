@@ -57,7 +57,7 @@ BODIES: list[tuple[str, str, Any, str]] = [
     ("a number", CREATE, b"7", "The body must be a JSON object, not a value of type 'int'."),
     ("a name that is a number", CREATE, b'{"name": 7}', wrong("7", "name", "int")),
     ("a name that is a list", CREATE, b'{"name": ["a"]}', wrong('["a"]', "name", "list")),
-    ("tags that are an object", CREATE, b'{"name": "x", "tags": {"a": "b"}}', wrong('{"a": "b"}', "tags", "dict")),
+    ("tags that are an object", CREATE, b'{"name": "x", "tags": {"a": "b"}}', wrong('{"a":"b"}', "tags", "dict")),
     ("a tag of a number", CREATE, b'{"name": "x", "tags": [{"key": "k", "value": 1}]}', ""),
     ("a NUL", CREATE, b'{"name": "a\\u0000b"}', "'name' must not contain the NUL character."),
     ("half a character", CREATE, b'{"name": "\\ud800"}', "'name' is not valid Unicode text."),
