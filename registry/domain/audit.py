@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from registry.domain import access, lookup, paging, principals
 from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
+from registry.domain.principals import Actor
 from registry.errors import ModelNotFound
 from registry.tables import AuditEvent, NameInterval
 from registry.vocabulary import Action, Permission
@@ -37,14 +38,6 @@ class Question:
     action: Action | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acted: a stable id, and what it is called today."""
-
-    id: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,23 @@
 """Principals: who acts, by id; and what they are called, for showing."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, ColumnElement, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.tables import Principal
 
 PREFIX = "principal:"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted: a stable id, and what it is called today."""
+
+    id: str
+    name: str
 
 
 def actor_id(number: int) -> str:
@@ -32,6 +41,12 @@ def names_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
         return {}
     rows = session.execute(select(Principal.id, Principal.name).where(Principal.id.in_(numbers)))
     return {actor_id(number): name for number, name in rows}
+
+
+def is_actor(actor: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """The condition that joins an actor's id to its principal; the operator and the anonymous have none."""
+    number = func.substring(actor, f"^{PREFIX}([0-9]+)$")
+    return Principal.id == cast(number, BigInteger)
 
 
 def ids_called(session: Session, name: str) -> list[str]:

@@ -11,10 +11,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.domain import access, lookup, names
-from registry.domain.access import Principal
+from registry.domain import access, lookup, names, principals
+from registry.domain.access import Principal as Caller
+from registry.domain.principals import Actor
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, StageEmpty, VersionNotFound
-from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, StageInterval
+from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
 from registry.vocabulary import Permission, Stage
 
 REFERENCE = re.compile(
@@ -46,7 +47,7 @@ class Resolution:
     version: ModelVersion
     stage: Stage
     since: datetime
-    by: str
+    by: Actor
     at: datetime | None
 
     @property
@@ -115,7 +116,7 @@ def nowhere(reference: Reference) -> NotFound:
     return NoVersions(reference.name) if reference.stage is None else StageEmpty(reference.name, reference.stage)
 
 
-def resolve(session: Session, principal: Principal, uri: str, at: datetime | None = None) -> Resolution:
+def resolve(session: Session, principal: Caller, uri: str, at: datetime | None = None) -> Resolution:
     """Find the version that a `models:/` URI names, as it is now or as it was at `at`.
 
     One query, whatever the number of versions. A change counts from the instant on that its audit event bears.
@@ -138,22 +139,18 @@ def resolve(session: Session, principal: Principal, uri: str, at: datetime | Non
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere(reference)
-    version, stage, since, by = row
-    return Resolution(reference.name, version, Stage(stage), since, by, at)
+    version, stage, since, by, called = row
+    return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at)
 
 
 @functools.cache
-def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime, str]:
+def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime, str, str]:
     """The question for the version with its stage, since when and by whom, now or at the moment `:at`.
 
     First the model, then its one interval, then version and event of that: each step is one index look-up, and the
     database is left no other order. Put together once for each kind of reference.
     """
-    model_id = (
-        select(NameInterval.model_id)
-        .where(NameInterval.name == bindparam("name"), during(NameInterval.since, NameInterval.until, timed=timed))
-        .scalar_subquery()
-    )
+    model_id = model_called(timed=timed).scalar_subquery()
     picked = (
         select(StageInterval)
         .where(
@@ -165,16 +162,27 @@ def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime
         .limit(1)
         .subquery("picked")
     )
-    by = (
-        select(AuditEvent.actor)
-        .where(
-            AuditEvent.stream == func.concat(literal("model:"), picked.c.model_id),
-            AuditEvent.seq == picked.c.opened_seq,
-        )
-        .scalar_subquery()
+    opening = and_(
+        AuditEvent.stream == func.concat(literal("model:"), picked.c.model_id), AuditEvent.seq == picked.c.opened_seq
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
-    return lookup.settled(select(ModelVersion, picked.c.stage, picked.c.since, by).join(picked, own))
+    question = (
+        select(ModelVersion, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
+        .join(picked, own)
+        .join(AuditEvent, opening)
+        .outerjoin(Principal, principals.is_actor(AuditEvent.actor))
+    )
+    return lookup.settled(question)
+
+
+def model_called(*, timed: bool) -> Select[int]:
+    """The question for the model that has the name `:name`, or had it at the moment `:at`.
+
+    Each model has a clock of its own, so two may seem to have had the name at once; the one that came last counts.
+    """
+    named = NameInterval.name == bindparam("name")
+    question = select(NameInterval.model_id).where(named, during(NameInterval.since, NameInterval.until, timed=timed))
+    return question.order_by(NameInterval.since.desc()).limit(1)
 
 
 def which(kind: str, model_id: ScalarSelect[int], *, timed: bool) -> list[ColumnElement[bool]]:

@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy import and_, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from registry.domain import access, lookup, model_versions
+from registry.domain import access, lookup, model_versions, principals, references
 from registry.domain.access import Principal
+from registry.domain.principals import Actor
 from registry.domain.references import during
 from registry.errors import Conflict, Invalid
-from registry.tables import AuditEvent, ModelVersion, NameInterval, PrivateText, RegisteredModel, StageInterval
+from registry.tables import AuditEvent, ModelVersion, PrivateText, RegisteredModel, StageInterval
 from registry.vocabulary import Permission, Stage
 
 
@@ -23,9 +24,9 @@ class Tenure:
     stage: Stage
     since: datetime
     until: datetime | None
-    by: str
+    by: Actor
     reason: str | None
-    ended_by: str | None
+    ended_by: Actor | None
 
 
 def transition(
@@ -137,9 +138,17 @@ def tenures(
     )
     if not everything:
         question = question.where(during(StageInterval.since, StageInterval.until, timed=at is not None))
+    rows = session.execute(question, {"at": at}).all()
+    called = principals.names_of(session, {actor for _, by, _, ended_by in rows for actor in (by, ended_by) if actor})
+
+    def actor(one: str) -> Actor:
+        return Actor(one, called.get(one, one))
+
     return [
-        Tenure(row.number, Stage(row.stage), row.since, row.until, by, why, ended_by)
-        for row, by, why, ended_by in session.execute(question, {"at": at})
+        Tenure(
+            row.number, Stage(row.stage), row.since, row.until, actor(by), why, actor(ended_by) if ended_by else None
+        )
+        for row, by, why, ended_by in rows
     ]
 
 
@@ -150,7 +159,5 @@ def model_called(session: Session, name: str, at: datetime | None) -> int:
     """
     if at is None:
         return lookup.find_model(session, name).id
-    question = select(NameInterval.model_id).where(
-        NameInterval.name == name, during(NameInterval.since, NameInterval.until, timed=True)
-    )
-    return session.scalar(question, {"at": at}) or lookup.find_model(session, name).id
+    model_id = session.scalar(references.model_called(timed=True), {"name": name, "at": at})
+    return model_id or lookup.find_model(session, name).id

@@ -165,7 +165,8 @@ def test_history_tells_who_stood_there_when_and_who_ended_it(session: Session) -
 
     now, before = stages.history(session, OPERATOR, name, PRODUCTION)
 
-    assert (now.number, now.until, now.by, now.reason) == (2, None, OPERATOR.id, "drift")
-    assert (before.number, before.until, before.ended_by) == (1, now.since, OPERATOR.id)
+    assert (now.number, now.until, now.by.id, now.reason) == (2, None, OPERATOR.id, "drift")
+    assert before.ended_by is not None
+    assert (before.number, before.until, before.ended_by.id) == (1, now.since, OPERATOR.id)
     assert [t.number for t in stages.holders(session, OPERATOR, name, PRODUCTION)] == [2]
     assert [t.number for t in stages.holders(session, OPERATOR, name, PRODUCTION, before.since)] == [1]

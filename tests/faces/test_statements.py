@@ -58,7 +58,7 @@ LISTS = [
     ("/api/v1/models/{family}-{one}", 6),
     ("/api/v1/models/{family}-{one}/audit?limit=1000", 3),
     ("/api/v1/models/{family}-{one}/comments", 2),
-    ("/api/v1/models/{family}-{one}/stages/None/history", 2),
+    ("/api/v1/models/{family}-{one}/stages/None/history", 3),
     ("/api/v1/audit?limit=1000", 3),
     ("/api/v1/resolve?uri=models:/{family}-{one}/Production", 1),
     ("/api/v1/resolve?uri=models:/{family}-{one}/latest", 1),

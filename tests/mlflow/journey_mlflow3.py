@@ -1,12 +1,13 @@
 """What users do with an mlflow 3 client, the registry on one server and everything else on another.
 
 A program of its own, run by the python of an environment that has mlflow: `journey_mlflow3.py http MODEL`, or `sqlite`
-after the kind of tracking store. MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI say where things are. Chapters build on each
-other; a chapter that fails is reported and the next one is tried.
+after the kind of tracking store. MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI say where things are. Chapters build on
+each other; a chapter that fails is reported and the next one is tried.
 """
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import mlflow  # type: ignore[import-not-found,unused-ignore]
@@ -80,9 +81,7 @@ def train(factor: float, **more: Any) -> Any:
         mlflow.log_param("factor", factor)
         mlflow.log_metric("auc", 0.5 + factor / 100)
         kept[f"run {factor}"] = run.info.run_id
-        return mlflow.pyfunc.log_model(
-            name="model", python_model=Times(factor), pip_requirements=REQUIREMENTS, **more
-        )
+        return mlflow.pyfunc.log_model(name="model", python_model=Times(factor), pip_requirements=REQUIREMENTS, **more)
 
 
 def register_from_runs() -> None:
@@ -215,7 +214,13 @@ def serve() -> None:
             with urllib.request.urlopen(asked, timeout=30) as answer:
                 same(json.load(answer), {"predictions": [3.0, 12.0]})
         finally:
-            os.killpg(server.pid, 15)
+            end_group(server)
+
+
+def end_group(leader: "subprocess.Popen[bytes]") -> None:
+    """End a process that leads a group, and what it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGTERM)
 
 
 def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
@@ -228,6 +233,15 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.2)
     raise AssertionError(f"no answer from {url}")
+
+
+def keep_apart() -> None:
+    """The tracking store has no registered models; on its logged models the client itself notes where they are."""
+    same(list(MlflowClient(registry_uri=mlflow.get_tracking_uri()).search_registered_models()), [])
+
+    noted = json.loads(mlflow.get_logged_model(kept["model 2.0"]).tags["mlflow.modelVersions"])
+
+    same([(version["name"], str(version["version"])) for version in noted], [(NAME, "1"), (NAME, "3")])
 
 
 def search() -> None:
@@ -251,7 +265,7 @@ def search() -> None:
 def rename() -> None:
     """A new name for the model, its versions and its aliases; the old one is free."""
     client.set_registered_model_alias(f"{NAME}-copy", "spare", "2")
-    same(client.rename_registered_model(f"{NAME}-copy", "Renamed").name, "Renamed")
+    client.rename_registered_model(f"{NAME}-copy", "Renamed")
 
     same(client.get_model_version_by_alias("Renamed", "spare").version, "2")
     same(factor_of("models:/Renamed@spare"), 3.0)
@@ -317,7 +331,7 @@ def every_method_for_models() -> None:
     client.set_registered_model_tag("Bare", "b", 2)
     client.delete_registered_model_tag("Bare", "a")
     same(client.get_registered_model("Bare").tags, {"b": "2"})
-    same(client.rename_registered_model("Bare", "Barely").name, "Barely")
+    client.rename_registered_model("Bare", "Barely")
     same([m.name for m in client.search_registered_models("name = 'Barely'")], ["Barely"])
     same([m.name for m in mlflow.search_registered_models(filter_string="name ILIKE 'barely'")], ["Barely"])
 
@@ -369,7 +383,15 @@ def strangers() -> None:
 
 
 Chapter = Callable[[], None]
-BEGINNING: list[Chapter] = [register_from_runs, promote, name_and_describe, load, register_logged_models, copy]
+BEGINNING: list[Chapter] = [
+    register_from_runs,
+    promote,
+    name_and_describe,
+    load,
+    register_logged_models,
+    copy,
+    keep_apart,
+]
 JOURNEYS: dict[str, list[Chapter]] = {
     "http": [
         *BEGINNING,

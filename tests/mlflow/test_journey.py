@@ -3,6 +3,7 @@
 The journeys are programs for the python of an environment that has mlflow; here they are started and their word taken.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ def travel(command: list[str], cwd: Path, **settings: str) -> None:
     ended = subprocess.run(
         [python, str(HERE / program), *arguments],
         cwd=cwd,
-        env=environment(**settings),
+        env=environment(**settings, PATH=programs_of(python)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=MINUTES * 60,
@@ -35,6 +36,11 @@ def travel(command: list[str], cwd: Path, **settings: str) -> None:
     print(said)
 
 
+def programs_of(python: str) -> str:
+    """The PATH of an activated environment: `mlflow models serve` looks for programs by their names alone."""
+    return os.pathsep.join([str(Path(python).absolute().parent), os.environ.get("PATH", os.defpath)])
+
+
 @pytest.fixture
 def tracking3(mlflow3_python: str, directory: Path) -> Iterator[Server]:
     """A tracking server of its own for the mlflow 3 client, with its files."""
@@ -44,8 +50,8 @@ def tracking3(mlflow3_python: str, directory: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def tracking2(mlflow2_python: str, directory: Path) -> Iterator[Server]:
-    """A tracking server of its own for the mlflow 2 client, with its files."""
-    with mlflow_server(mlflow2_python, directory, f"sqlite:///{directory}/tracking2.db") as server:
+    """A tracking server of its own for the mlflow 2 client, without a database: that code predates SQLAlchemy 2.1."""
+    with mlflow_server(mlflow2_python, directory, str(directory / "tracking2")) as server:
         yield server
 
 

@@ -145,6 +145,13 @@ class Comments(Answer):
     next = fields.String(attribute="next_token", allow_none=True)
 
 
+class Actor(Answer):
+    """Who acted: a stable id, and what it is called today."""
+
+    id = fields.String()
+    name = fields.String()
+
+
 class Tenure(Answer):
     """From when until when (null: it lasts) a version stood in a stage."""
 
@@ -152,9 +159,9 @@ class Tenure(Answer):
     stage = fields.String()
     since = Time()
     until = Time(allow_none=True)
-    by = fields.String()
+    by = fields.Nested(Actor)
     reason = fields.String(allow_none=True)
-    ended_by = fields.String(allow_none=True)
+    ended_by = fields.Nested(Actor, allow_none=True)
 
 
 class Tenures(Answer):
@@ -174,15 +181,8 @@ class Resolved(Answer):
     logged_model_id = fields.String(attribute="version.logged_model_id", allow_none=True)
     download_uri = fields.String()
     since = Time()
-    by = fields.String()
+    by = fields.Nested(Actor)
     at = Time(allow_none=True)
-
-
-class Actor(Answer):
-    """Who acted: a stable id, and what it is called today."""
-
-    id = fields.String()
-    name = fields.String()
 
 
 class Event(Answer):

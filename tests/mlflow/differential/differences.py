@@ -194,7 +194,7 @@ TEXTS = [
     ),
 ]
 
-LOCAL_PATHS = ("/tmp/model", "relative/path", "word", "~", " ", "file:/*", "file:relative", "C:*", "\\\\*")
+LOCAL_PATHS = ("/tmp/model", "relative/path", "word", "~", " ", "file:/*", "C:*", "\\\\*")
 LOCAL = IPV + "Invalid model version source: *. Local paths are not accepted here*"
 TRAVERSAL = IPV + "Invalid model version source: *absolute path must be provided without relative path references*"
 SOURCES = [
@@ -218,7 +218,7 @@ SOURCES = [
     ),
     Difference(
         "paths that lead elsewhere are refused as such, before it matters that they are local",
-        tuple(f"sources on the local machine: register {path}" for path in ("/", "./x", "../x")),
+        tuple(f"sources on the local machine: register {path}" for path in ("/", "./x", "../x", "file:relative")),
         theirs=IPV + "Invalid model version source: *To use a local path*",
         ours=TRAVERSAL,
     ),

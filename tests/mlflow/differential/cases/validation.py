@@ -125,13 +125,16 @@ KEYS = [
 
 
 def tag_keys() -> Iterator[Step]:
-    """Set and delete a tag with each key; on a version the rules are the same."""
+    """Set and delete a tag with each key, on a model and on a version."""
     for key in KEYS:
         yield post("registered-models/set-tag", f"set {in_short(key)}", name="Keys", key=key, value="v")
         yield post(
             "model-versions/set-tag", f"set {in_short(key)} on a version", name="Keys", version="1", key=key, value="v"
         )
         yield delete("registered-models/delete-tag", f"delete {in_short(key)}", name="Keys", key=key)
+        yield delete(
+            "model-versions/delete-tag", f"delete {in_short(key)} from a version", name="Keys", version="1", key=key
+        )
 
 
 VALUES = ["", " ", "true", "ü🚀", "line\nline", "v" * 5000, "v" * 5001, "v" * 100_000, "v" * 100_001, "nul\x00"]
