@@ -30,6 +30,8 @@ def options(settings: Settings) -> dict[str, Any]:
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
         "preload_app": True,
         "post_fork": forget_connections,
+        "post_worker_init": leave_the_terminal_to_the_parent,
+        "when_ready": stop_gracefully,
         "on_starting": refuse_open_door(settings),
         "timeout": settings.worker_timeout_seconds,
         "graceful_timeout": settings.graceful_timeout_seconds,
@@ -67,7 +69,8 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def __init__(self, application: Flask, settings: Settings, ready: Callable[[], None]) -> None:
         self._application = application
-        self._options = options(settings) | {"when_ready": lambda arbiter: announce(arbiter, ready)}
+        self._options = options(settings)
+        self._ready = ready
         super().__init__()
 
     def load_config(self) -> None:
@@ -75,17 +78,33 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         for name, value in self._options.items():
             if name in self.cfg.settings:  # older versions know fewer
                 self.cfg.set(name, value)
+        self.cfg.set("when_ready", self.announce)
+
+    def announce(self, arbiter: Any) -> None:
+        """Say that the service listens."""
+        stop_gracefully(arbiter)
+        self._ready()
 
     def load(self) -> Flask:
         """Return the application, for gunicorn."""
         return self._application
 
 
-def announce(arbiter: Any, ready: Callable[[], None]) -> None:
-    """Say that the service listens. Closing its terminal stops it: gunicorn would take that for a wish to reload."""
-    if sys.stderr.isatty():
-        signal.signal(signal.SIGHUP, lambda _, frame: arbiter.signal(signal.SIGTERM, frame))
-    ready()
+def stop_gracefully(arbiter: Any) -> None:
+    """Have Ctrl-C stop the service as SIGTERM does, and closing its terminal too, which gunicorn takes for a reload.
+
+    Gunicorn's quick stop on Ctrl-C can hang until the graceful timeout: its workers get the terminal's signal and the
+    parent's one, and the second handler may wait for a lock that the first one holds.
+    """
+    stopping = [signal.SIGINT, signal.SIGHUP] if sys.stderr.isatty() else [signal.SIGINT]
+    for number in stopping:
+        signal.signal(number, lambda _, frame: arbiter.signal(signal.SIGTERM, frame))
+
+
+def leave_the_terminal_to_the_parent(_worker: Any) -> None:
+    """Let a worker stop when its parent says so, not when the terminal does."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def forget_connections(_arbiter: Any, worker: Any) -> None:

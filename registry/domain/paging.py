@@ -88,7 +88,7 @@ def decode(token: str, question: str, keys: Sequence[Key]) -> list[Any]:
 def restore(value: object, key: Key) -> Any:
     """One value of a token, as its column has it."""
     wanted = key.column.type.python_type
-    if wanted is datetime and type(value) is int and abs(value) < 10**17:
+    if wanted is datetime and type(value) is int and 0 <= value < 10**17:
         return EPOCH + value * MICROSECOND
     if wanted is int and type(value) is int and abs(value) < 2**63:
         return value

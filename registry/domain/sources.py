@@ -138,11 +138,13 @@ def accept_run(asked: Asked) -> Origin:
 def check_host(asked: Asked, scheme: str, settings: Settings) -> None:
     """:raises Invalid: the source is on a host that is not on the list of those that consumers may be sent to."""
     try:
-        host = (urlsplit(asked.source).hostname or "").lower()
+        parts = urlsplit(asked.source)
+        host = (parts.hostname or "").lower()
     except ValueError:
         raise asked.refusal("It is not a URI.") from None
     addressed = scheme in HOST_SCHEMES or (scheme == "mlflow-artifacts" and host)
-    if addressed and host not in settings.source_hosts:
+    ambiguous = "\\" in parts.netloc  # to some readers the end of the host, to others a part of what precedes it
+    if addressed and (ambiguous or host not in settings.source_hosts):
         raise Invalid(
             f"'source' cannot use the '{scheme}' scheme: the '{scheme}' scheme addresses a host other than the "
             "tracking server's. An operator can allow the host with REGISTRY_SOURCE_HOSTS.",

@@ -80,6 +80,26 @@ def test_ctrl_c_stops_it_and_its_database(place: Path) -> None:
 
     assert postgres_in(place) == []
     assert "Traceback" not in started.said
+    assert "SIGKILL" not in started.said
+
+
+@pytest.mark.parametrize("command", [(), GUNICORN], ids=["serve", "gunicorn"])
+def test_ctrl_c_does_not_wait_for_idle_connections(tmp_path: Path, database_url: str, command: tuple[str, ...]) -> None:
+    with service(tmp_path, *command, REGISTRY_DATABASE_URL=database_url, REGISTRY_ADMIN_TOKEN=TOKEN) as started:
+        connections = [HTTPConnection("127.0.0.1", started.port, timeout=30) for _ in range(8)]
+        for connection in connections:
+            connection.request("GET", "/livez")
+            connection.getresponse().read()
+        before = time.monotonic()
+        os.killpg(started.process.pid, signal.SIGINT)
+        os.killpg(started.process.pid, signal.SIGINT)
+        assert started.process.wait(60) == 0
+        took = time.monotonic() - before
+        for connection in connections:
+            connection.close()
+
+    assert took < 10
+    assert "SIGKILL" not in started.said
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.8, 1.2, 1.6])

@@ -294,6 +294,33 @@ SOURCES = [
     ),
 ]
 
+SEVERAL_FAULTS = [
+    Difference(
+        "of several faults in one request we name first what the request alone shows, before we look at the registry",
+        ("which fault comes first: unknown model, bad stage",),
+        theirs=RDNE + "Registered Model with name=nope not found",
+        ours=IPV + "Invalid Model Version stage: bogus. *",
+    ),
+    Difference(
+        "the same: the part behind the slash is read before the model is looked for",
+        ("sources that are registered versions: register models:/Origin@champion/sub",),
+        theirs=RDNE + "Registered Model with name=Origin@champion not found",
+        ours=IPV + "Invalid Model Version stage: sub. *",
+    ),
+    Difference(
+        "version numbers are read with the other fields, before the rules of aliases are asked",
+        ("which fault comes first: bad alias, bad version",),
+        theirs=IPV + "Invalid alias name: 'a b'. *",
+        ours=IPV + "Parameter 'version' must be an integer, got 'x'.",
+    ),
+    Difference(
+        "texts and tags are checked before the source, for which the registry may have to look up another version",
+        ("which fault comes first: bad source, bad tag",),
+        theirs=IPV + "Invalid model version source: *",
+        ours=IPV + "Invalid value \"*\" for parameter 'key' supplied: *",
+    ),
+]
+
 LIFECYCLE = [
     Difference(
         "archiving where there is nothing to archive is a mistake of the caller's: a 500 would be repeated for minutes",
@@ -351,6 +378,18 @@ SEARCHES = [
         ),
         theirs="500 an HTML page",
         ours=IPV + "*",
+    ),
+    Difference(
+        "spaces around an order are as harmless as those inside it",
+        ("searches: models: order [' name ']",),
+        theirs=IPV + "Invalid order_by clause ' name '. Could not be parsed.",
+        ours="200 *",
+    ),
+    Difference(
+        "parentheses make a list, and a list goes with IN",
+        ("searches: models: filter name = ('churn')",),
+        theirs="200 *",
+        ours=IPV + "Invalid comparator for a list of values: =. Use IN or NOT IN.",
     ),
     Difference(
         "mlflow shows the SQL statement for a pattern that ends in the middle of an escape",
@@ -420,4 +459,4 @@ SEARCHES = [
     ),
 ]
 
-DIFFERENCES: list[Difference] = [*SURFACE, *INPUT, *TEXTS, *SOURCES, *LIFECYCLE, *SEARCHES]
+DIFFERENCES: list[Difference] = [*SURFACE, *INPUT, *TEXTS, *SOURCES, *SEVERAL_FAULTS, *LIFECYCLE, *SEARCHES]
