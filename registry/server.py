@@ -1,9 +1,11 @@
 """How gunicorn runs the service, whether `registry serve` starts it or `gunicorn -c python:registry.gunicorn_conf`."""
 
 import os
+import queue
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,8 @@ def options(settings: Settings) -> dict[str, Any]:
         "threads": settings.threads,
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
         "preload_app": True,
-        "post_fork": forget_connections,
-        "post_worker_init": leave_the_terminal_to_the_parent,
+        "post_fork": begin_worker,
+        "post_worker_init": heed_the_parent_alone,
         "when_ready": stop_gracefully,
         "on_starting": refuse_open_door(settings),
         "timeout": settings.worker_timeout_seconds,
@@ -101,17 +103,26 @@ def stop_gracefully(arbiter: Any) -> None:
         signal.signal(number, lambda _, frame: arbiter.signal(signal.SIGTERM, frame))
 
 
-def leave_the_terminal_to_the_parent(_worker: Any) -> None:
-    """Let a worker stop when its parent says so, not when the terminal does."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def forget_connections(_arbiter: Any, worker: Any) -> None:
+def begin_worker(arbiter: Any, worker: Any) -> None:
     """Start a worker without its parent's database connections, should there be any: two may not speak on one."""
     application: Flask = worker.app.wsgi()
     with application.app_context():
         db.engine.dispose(close=False)
+    worker.parent = arbiter
+
+
+def heed_the_parent_alone(worker: Any) -> None:
+    """Let a worker stop when its parent says so, also when it did so before the worker could hear it.
+
+    Until its own handlers are there, a new worker has its parent's, which only put a signal into a queue that nobody
+    in the worker reads: the parent would wait for it until the graceful timeout. The terminal speaks to the parent.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(queue.Empty):
+        while True:
+            if worker.parent.SIG_QUEUE.get_nowait() in {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}:
+                worker.alive = False
 
 
 def refuse_open_door(settings: Settings) -> Callable[[Any], None]:

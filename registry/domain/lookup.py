@@ -4,9 +4,10 @@ Nothing here asks for a permission: the functions that call these have.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, func, select, true
+from sqlalchemy import BindParameter, Select, bindparam, func, literal, select, true
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
@@ -39,7 +40,7 @@ def live_models() -> Select[RegisteredModel]:
     return select(RegisteredModel).where(RegisteredModel.deleted_at.is_(None))
 
 
-def live_versions(name: str) -> Select[ModelVersion]:
+def live_versions(name: str | BindParameter[str]) -> Select[ModelVersion]:
     """The question for the versions of the model of this name, with all that is shown of them."""
     return (
         select(ModelVersion)
@@ -66,8 +67,7 @@ def find_version(session: Session, name: str, number: int) -> ModelVersion:
     names.check_addressable(name)
     if not 1 <= number <= names.HIGHEST_NUMBER:
         raise VersionNotFound(name, number)
-    question = live_versions(name).where(ModelVersion.number == number)
-    version = session.scalar(question.execution_options(populate_existing=True))
+    version = session.scalar(ONE_VERSION, {"name": name, "number": number})
     if version is None:
         raise VersionNotFound(name, number)
     return version
@@ -133,5 +133,19 @@ def settled(question: Question) -> Question:
     return question
 
 
+def held_model() -> Select[RegisteredModel, datetime]:
+    """The question that locks the model called `:name` and then, under that lock, reads the clock of its stream."""
+    held = live_models().where(RegisteredModel.name == bindparam("name")).with_for_update(key_share=True).cte("held")
+    entity = aliased(RegisteredModel, held)
+    question = select(entity, func.audit.instant(literal("model:").concat(held.c.id)))
+    return question.execution_options(populate_existing=True)
+
+
+HELD = settled(held_model())
+ONE_VERSION = settled(
+    live_versions(bindparam("name"))
+    .where(ModelVersion.number == bindparam("number"))
+    .execution_options(populate_existing=True)
+)
 NEWEST = settled(newest_of_each())
 BY_NAME = settled(live_models().where(RegisteredModel.name == bindparam("name")))

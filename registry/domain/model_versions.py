@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from registry.db import settings_of
 from registry.domain import access, lookup, names, registered_models, sources
@@ -85,13 +86,12 @@ def create(
         updated_at=held.instant,
         created_by=principal.id,
     )
+    version.tags = [ModelVersionTag(key=key, value=value) for key, value in sorted(tags.items())]
     session.add(version)
-    session.flush()  # the tags refer to the row
-    session.add_all(
-        ModelVersionTag(model_id=held.model.id, number=number, key=key, value=value) for key, value in tags.items()
-    )
-    session.flush()  # so that the answer reads what was written
-    return lookup.find_version(session, name, number)
+    session.flush()  # what the database has to say against it, it says now
+    set_committed_value(version, "model", held.model)
+    set_committed_value(version, "aliases", [])
+    return version
 
 
 def check_texts(run_id: str | None, run_link: str, description: str | None, tags: dict[str, str]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, literal, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased, selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from registry.db import settings_of
 from registry.domain import access, lookup, names
@@ -46,15 +46,7 @@ def lock(session: Session, name: str) -> Locked:
     :raises ModelNotFound: no such model.
     """
     names.check_addressable(name)
-    held = (
-        select(RegisteredModel)
-        .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None))
-        .with_for_update(key_share=True)
-        .cte("held")
-    )
-    entity = aliased(RegisteredModel, held)
-    instant = func.audit.instant(literal("model:").concat(held.c.id))
-    row = session.execute(select(entity, instant).execution_options(populate_existing=True)).one_or_none()
+    row = session.execute(lookup.HELD, {"name": name}).one_or_none()
     if row is None:
         raise ModelNotFound(name)
     return Locked(*row)

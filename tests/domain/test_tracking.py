@@ -1,4 +1,4 @@
-"""Asking the tracking server, a real one on a local port: what is taken from its answer, and that it can break nothing."""
+"""Asking a tracking server, a real one on a local port: what its answer is good for, and that it can break nothing."""
 
 import base64
 import dataclasses
@@ -28,8 +28,8 @@ SECRET = "s3cr3t"
 NOTHING = Located()
 TIMEOUT = 0.15  # seconds
 
-Send = Callable[[bytes], None]
-Script = Callable[[Send], None]
+Send = Callable[[bytes], object]
+Script = Callable[[Send], object]
 
 
 class Tracker(socketserver.ThreadingTCPServer):
@@ -219,7 +219,6 @@ BAD_ANSWERS: dict[str, Script] = {
     "a location that is an object": info(artifact_uri={"a": 1}),
     "an empty location": info(artifact_uri=""),
     "a location of 2,001 characters": info(artifact_uri="s3://b/" + "k" * 1_994),
-    "a location too long once it is absolute": info(artifact_uri="mlflow-artifacts:/" + "k" * 1_980),
     "a location with NUL": info(artifact_uri="s3://b/\0"),
     "a location with half a pair": info(artifact_uri="s3://b/\ud800"),
     "a run that is a number": info(source_run_id=5),
@@ -249,20 +248,16 @@ def drip(server_over: Callable[[], bool], head: bytes) -> Script:
     return send_slowly
 
 
-def silence(send: Send) -> None:
-    """Say nothing until the asker has gone."""
-
-
-SLOW: dict[str, bytes | None] = {
-    "silence": None,
+SLOW = {
+    "silence": b"",
     "silence after the headers": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("said", SLOW.values(), ids=SLOW)
-def test_a_server_that_is_silent_is_not_waited_for(said: bytes | None) -> None:
+def test_a_server_that_is_silent_is_not_waited_for(said: bytes) -> None:
     with serving(raw(b"")) as server:
-        server.script = lambda send: (send(said or b""), server.over.wait(5))[0]
+        server.script = lambda send: (send(said), server.over.wait(5))
         began = time.monotonic()
         assert tracking.locate(asking(server.url), MODEL) == NOTHING
         assert TIMEOUT * 0.9 < time.monotonic() - began < TIMEOUT * 8
@@ -284,7 +279,6 @@ def test_where_nobody_listens_nothing_is_known() -> None:
     with serving(raw(b"")) as server:
         gone = server.url
     assert tracking.locate(asking(gone), MODEL) == NOTHING
-    assert tracking.locate(asking("http://nowhere.invalid"), MODEL) == NOTHING
 
 
 # Registration.
@@ -353,6 +347,6 @@ def test_a_version_is_registered_whatever_the_tracking_server_says(register: Reg
 
 def test_a_version_is_registered_although_the_tracking_server_is_silent(register: Register) -> None:
     with serving(raw(b"")) as server:
-        server.script = lambda _: server.over.wait(5) and None
+        server.script = lambda _: server.over.wait(5)
         version = register(server.url)
     assert (version.number, version.storage_location) == (1, None)
