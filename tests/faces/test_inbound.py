@@ -110,8 +110,9 @@ def test_a_reason_that_cannot_be_kept_is_refused_and_nothing_changes(client: Fla
     assert client.get(f"/api/v1/models/{name}").status_code == 200
 
 
+@pytest.mark.parametrize("face", ["mlflow", "rest", "rest path"])
 def test_the_access_log_learns_who_and_what(
-    app: Flask, client: FlaskClient, steward: Principal, monkeypatch: pytest.MonkeyPatch
+    app: Flask, client: FlaskClient, steward: Principal, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:
     environ: dict[str, Any] = {}
     inner = app.wsgi_app
@@ -123,7 +124,12 @@ def test_the_access_log_learns_who_and_what(
 
     monkeypatch.setattr(app, "wsgi_app", outer)
     name = unique()
-    answer = client.post("/api/2.0/mlflow/registered-models/create", json={"name": name})
+    if face == "mlflow":
+        answer = client.post("/api/2.0/mlflow/registered-models/create", json={"name": name})
+    elif face == "rest":
+        answer = client.post("/api/v1/models", json={"name": name})
+    else:
+        answer = client.get(f"/api/v1/models/{name}")
     principal = steward
     assert environ["registry.actor"] == principal.id
     assert environ["registry.credential"] == principal.credential

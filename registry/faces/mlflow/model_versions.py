@@ -8,7 +8,7 @@ from registry.domain import model_versions, names, searching, stages, tags
 from registry.domain.searching import Search
 from registry.errors import Invalid
 from registry.faces.contract import operation
-from registry.faces.inbound import change, concerns, reading
+from registry.faces.inbound import change, reading
 from registry.faces.mlflow import filters, schemas
 from registry.faces.mlflow.wire import load
 
@@ -28,7 +28,6 @@ def one(version: object) -> Answer:
 def create() -> Answer:
     """POST model-versions/create."""
     asked = load(schemas.CreateModelVersion)
-    concerns(asked["name"])
     with change() as session:
         return one(model_versions.create(session, g.principal, **asked))
 
@@ -37,7 +36,6 @@ def create() -> Answer:
 def update() -> Answer:
     """PATCH model-versions/update."""
     asked = load(schemas.UpdateModelVersion)
-    concerns(asked["name"])
     with change() as session:
         return one(model_versions.describe(session, g.principal, **asked))
 
@@ -46,7 +44,6 @@ def update() -> Answer:
 def transition_stage() -> Answer:
     """POST model-versions/transition-stage."""
     asked = load(schemas.TransitionModelVersionStage)
-    concerns(asked["name"])
     with change() as session:
         return one(stages.transition(session, g.principal, **asked))
 
@@ -55,7 +52,6 @@ def transition_stage() -> Answer:
 def delete() -> Answer:
     """DELETE model-versions/delete."""
     asked = load(schemas.VersionKey)
-    concerns(asked["name"])
     with change() as session:
         model_versions.delete(session, g.principal, **asked)
         return {}
@@ -65,7 +61,6 @@ def delete() -> Answer:
 def get() -> Answer:
     """GET model-versions/get."""
     asked = load(schemas.VersionKey)
-    concerns(asked["name"])
     return one(model_versions.get(reading(), g.principal, **asked))
 
 
@@ -89,7 +84,6 @@ def get_download_uri() -> Answer:
     if not given.get("version"):
         raise Invalid("Parameter 'version' must be an integer, got ''.", "version")
     asked = load(schemas.VersionKey)
-    concerns(asked["name"])
     return {"artifact_uri": model_versions.download_uri(reading(), g.principal, **asked)}
 
 
@@ -97,7 +91,6 @@ def get_download_uri() -> Answer:
 def set_tag() -> Answer:
     """POST model-versions/set-tag."""
     asked = load(schemas.SetVersionTag)
-    concerns(asked["name"])
     with change() as session:
         tags.set_on_version(session, g.principal, **asked)
         return {}
@@ -107,7 +100,6 @@ def set_tag() -> Answer:
 def delete_tag() -> Answer:
     """DELETE model-versions/delete-tag."""
     asked = load(schemas.VersionTagKey)
-    concerns(asked["name"])
     with change() as session:
         tags.unset_on_version(session, g.principal, **asked)
         return {}

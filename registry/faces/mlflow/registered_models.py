@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import aliases, names, registered_models, searching, tags
 from registry.domain.searching import Search
 from registry.faces.contract import operation
-from registry.faces.inbound import change, concerns, reading
+from registry.faces.inbound import change, reading
 from registry.faces.mlflow import filters, schemas
 from registry.faces.mlflow.wire import load
 from registry.vocabulary import Stage
@@ -28,7 +28,6 @@ def one(detail: registered_models.ModelDetail) -> Answer:
 def create() -> Answer:
     """POST registered-models/create."""
     asked = load(schemas.CreateRegisteredModel)
-    concerns(asked["name"])
     with change() as session:
         return one(registered_models.create(session, g.principal, **asked))
 
@@ -37,7 +36,6 @@ def create() -> Answer:
 def rename() -> Answer:
     """POST registered-models/rename."""
     asked = load(schemas.RenameRegisteredModel)
-    concerns(asked["name"])
     with change() as session:
         return one(registered_models.rename(session, g.principal, **asked))
 
@@ -46,7 +44,6 @@ def rename() -> Answer:
 def update() -> Answer:
     """PATCH registered-models/update."""
     asked = load(schemas.UpdateRegisteredModel)
-    concerns(asked["name"])
     with change() as session:
         return one(registered_models.describe(session, g.principal, **asked))
 
@@ -55,7 +52,6 @@ def update() -> Answer:
 def delete() -> Answer:
     """DELETE registered-models/delete."""
     asked = load(schemas.ModelName)
-    concerns(asked["name"])
     with change() as session:
         registered_models.delete(session, g.principal, **asked)
         return {}
@@ -65,7 +61,6 @@ def delete() -> Answer:
 def get() -> Answer:
     """GET registered-models/get."""
     asked = load(schemas.ModelName)
-    concerns(asked["name"])
     return one(registered_models.get(reading(), g.principal, **asked))
 
 
@@ -84,7 +79,6 @@ def search() -> Answer:
 def get_latest_versions() -> Answer:
     """POST and GET registered-models/get-latest-versions."""
     asked = load(schemas.GetLatestVersions)
-    concerns(asked["name"])
     stages = [names.parse_stage(word) for word in asked["stages"]] or list(Stage)
     found = registered_models.latest_versions(reading(), g.principal, asked["name"], stages)
     return dict(LATEST.dump({"model_versions": found}))
@@ -94,7 +88,6 @@ def get_latest_versions() -> Answer:
 def set_tag() -> Answer:
     """POST registered-models/set-tag."""
     asked = load(schemas.SetModelTag)
-    concerns(asked["name"])
     with change() as session:
         tags.set_on_model(session, g.principal, **asked)
         return {}
@@ -104,7 +97,6 @@ def set_tag() -> Answer:
 def delete_tag() -> Answer:
     """DELETE registered-models/delete-tag."""
     asked = load(schemas.ModelTagKey)
-    concerns(asked["name"])
     with change() as session:
         tags.unset_on_model(session, g.principal, **asked)
         return {}
@@ -114,7 +106,6 @@ def delete_tag() -> Answer:
 def set_alias() -> Answer:
     """POST registered-models/alias."""
     asked = load(schemas.SetAlias)
-    concerns(asked["name"])
     with change() as session:
         aliases.set(session, g.principal, **asked)
         return {}
@@ -124,7 +115,6 @@ def set_alias() -> Answer:
 def delete_alias() -> Answer:
     """DELETE registered-models/alias."""
     asked = load(schemas.AliasKey)
-    concerns(asked["name"])
     with change() as session:
         aliases.unset(session, g.principal, **asked)
         return {}
@@ -134,7 +124,6 @@ def delete_alias() -> Answer:
 def get_by_alias() -> Answer:
     """GET registered-models/alias."""
     asked = load(schemas.AliasKey)
-    concerns(asked["name"])
     version = aliases.get(reading(), g.principal, **asked)
     return dict(ONE_VERSION.dump({"model_version": version}))
 

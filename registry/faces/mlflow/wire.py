@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from registry.domain import names
 from registry.errors import Invalid
+from registry.faces.inbound import concerns
 from registry.vocabulary import Stage
 
 SEE_DOCS = " See the API docs for more information about request parameters."
@@ -129,7 +130,9 @@ def load(schema: type[WireSchema]) -> dict[str, Any]:
 
     :raises Invalid: with MLflow's text for the first field that is not right.
     """
-    return check(made(schema), given_input(made(schema)))
+    loaded = check(made(schema), given_input(made(schema)))
+    concerns(loaded.get("name"))
+    return loaded
 
 
 @functools.cache
