@@ -17,7 +17,7 @@ from registry.domain import access, lookup, paging, principals
 from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
 from registry.domain.principals import Actor
-from registry.errors import ModelNotFound
+from registry.errors import Invalid, ModelNotFound
 from registry.tables import AuditEvent, NameInterval
 from registry.vocabulary import Action, Permission
 
@@ -72,10 +72,12 @@ def search(
     """Find events, in the order of their time; events of one transaction in the order of its changes.
 
     :raises Forbidden: the principal may not read the log.
-    :raises Invalid: the token is not one of this question.
+    :raises Invalid: a version without its model, or a token that is not one of this question.
     :raises ModelNotFound: no model ever had this name.
     """
     access.require(principal, Permission.READ, question.model)
+    if question.number is not None and question.model is None:
+        raise Invalid("A version number says nothing without its model: give both.", "version")
     keys = [Key(AuditEvent.at_us, newest_first), Key(AuditEvent.id, newest_first)]
     mark = paging.fingerprint("audit", question, newest_first)
     rows = select(AuditEvent).where(*conditions(session, question)).options(lookup.together(AuditEvent.private))

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import unquote
 
 from flask import current_app, g, request
@@ -13,7 +13,7 @@ from werkzeug.datastructures import Authorization
 from registry.db import db, transaction, unaudited
 from registry.domain import names, tokens
 from registry.domain.access import ANONYMOUS, Principal
-from registry.errors import Unauthenticated
+from registry.errors import Unauthenticated, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 CHALLENGE = 'Bearer realm="model registry", Basic realm="model registry", charset="UTF-8"'
@@ -50,7 +50,7 @@ def caller() -> Principal:
     if holder is None:
         raise Unauthenticated("The token is unknown, has expired or was revoked.")
     if holder.note_use:
-        with unaudited() as session:
+        with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal
 

@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 
 from registry.config import Settings
 from registry.db import db
+from registry.domain import tokens
 from registry.domain.access import Principal
+from registry.errors import Unavailable
 from registry.tables import AuditEvent, Token
 from registry.vocabulary import Role
 from tests.conftest import application, client_with
@@ -135,6 +137,18 @@ def test_the_access_log_learns_who_and_what(
     assert environ["registry.credential"] == principal.credential
     assert environ["registry.model"] == name
     assert environ["registry.request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.usefixtures("context")
+def test_a_database_that_takes_no_writes_still_knows_the_tokens(
+    app: Flask, credentials: dict[Role, tuple[Principal, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Unavailable("read only")
+
+    _, token = credentials[Role.CONTRIBUTOR]
+    monkeypatch.setattr(tokens, "note_use", refuse)
+    assert client_with(app, token).get(WHOAMI).status_code == 200
 
 
 @pytest.mark.usefixtures("context")

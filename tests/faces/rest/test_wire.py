@@ -65,6 +65,7 @@ QUERIES = [
     ("/audit?since=yesterday", "since"),
     ("/audit?since=2026-11-24T10:00:00", "since"),
     ("/audit?unheard=1", "unheard"),
+    ("/audit?version=1", "version"),
     ("/audit?page_token=nonsense", "page_token"),
     ("/resolve", "uri"),
     ("/resolve?uri=models:/m-1", "uri"),
