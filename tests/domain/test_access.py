@@ -1,0 +1,272 @@
+"""Who may do what: the permissions of each role, and every function of the domain with the least role that it takes."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from registry import domain
+from registry.db import db, transaction
+from registry.domain import (
+    access,
+    aliases,
+    audit,
+    comments,
+    model_versions,
+    references,
+    registered_models,
+    searching,
+    stages,
+    tags,
+    tokens,
+)
+from registry.domain.access import ANONYMOUS, OPERATOR, Principal
+from registry.domain.audit import Question
+from registry.domain.filtering import OrderKey
+from registry.domain.searching import Search
+from registry.errors import Forbidden
+from registry.tables import AuditEvent
+from registry.vocabulary import Permission, Role, Stage
+from tests.factories import make_model, make_version, unique
+
+pytestmark = pytest.mark.usefixtures("context")
+
+VIEWER, CONTRIBUTOR, APPROVER, ADMINISTRATOR = Role
+SEARCH = Search(order=(OrderKey("name"),))
+
+
+def somebody(role: Role) -> Principal:
+    """The same person in each role, so that what it wrote is its own."""
+    return Principal("principal:0", "sam", role, "token:0")
+
+
+# Roles.
+
+MAY: dict[Role, set[str]] = {
+    VIEWER: {"read"},
+    CONTRIBUTOR: {"read", "register", "describe", "comment", "transition"},
+    APPROVER: {"read", "register", "describe", "comment", "transition", "promote", "alias", "rename", "delete"},
+    ADMINISTRATOR: {*Permission},
+}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("permission", Permission)
+def test_a_role_may(role: Role, permission: Permission) -> None:
+    assert access.may(somebody(role), permission) == (permission in MAY[role])
+    assert access.may(somebody(role), permission, "Model") == (permission in MAY[role])
+    if permission in MAY[role]:
+        access.require(somebody(role), permission, "Model")
+    else:
+        with pytest.raises(Forbidden):
+            access.require(somebody(role), permission, "Model")
+
+
+def test_each_role_may_what_the_one_before_may_and_more() -> None:
+    assert all(MAY[lower] < MAY[higher] for lower, higher in pairwise(Role))
+    assert set(access.PERMISSIONS) == set(Role)
+
+
+@pytest.mark.parametrize("principal", [OPERATOR, ANONYMOUS], ids=lambda each: each.id)
+def test_who_has_the_machine_and_everybody_without_authentication_may_everything(principal: Principal) -> None:
+    assert all(access.may(principal, permission) for permission in Permission)
+
+
+def test_a_refusal_says_what_is_missing_and_which_role_would_do() -> None:
+    with pytest.raises(Forbidden) as refused:
+        access.require(somebody(CONTRIBUTOR), Permission.ALIAS, "Model")
+    assert refused.value.message == (
+        "'sam' has the role contributor, which does not include the permission 'alias'. "
+        "It takes a token with the role approver or a higher one; an administrator can make one."
+    )
+
+
+# Functions.
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is to act on: a model with 1 in Staging and 2 in Production, and what hangs on it."""
+
+    name: str
+    comment: int
+    token: int
+
+
+def make_world() -> World:
+    sam = somebody(ADMINISTRATOR)
+    name = make_model(sam, team="risk")
+    make_version(name, sam, Stage.STAGING, team="risk")
+    make_version(name, sam, Stage.PRODUCTION)
+    with transaction(sam) as session:
+        aliases.set(session, sam, name, "champion", 1)
+        comment = comments.create(session, sam, name, 1, "words").comment.id
+        token = tokens.create(session, sam, name=unique("robot"), role=VIEWER).id
+    return World(name, comment, token)
+
+
+Call = Callable[[Session, Principal, World], object]
+READING: list[tuple[Callable[..., object], Role, Call]] = [
+    (registered_models.get, VIEWER, lambda s, p, w: registered_models.get(s, p, w.name)),
+    (registered_models.latest_versions, VIEWER, lambda s, p, w: registered_models.latest_versions(s, p, w.name)),
+    (model_versions.get, VIEWER, lambda s, p, w: model_versions.get(s, p, w.name, 1)),
+    (model_versions.download_uri, VIEWER, lambda s, p, w: model_versions.download_uri(s, p, w.name, 1)),
+    (stages.holders, VIEWER, lambda s, p, w: stages.holders(s, p, w.name, Stage.STAGING)),
+    (stages.history, VIEWER, lambda s, p, w: stages.history(s, p, w.name, Stage.STAGING)),
+    (aliases.get, VIEWER, lambda s, p, w: aliases.get(s, p, w.name, "champion")),
+    (comments.search, VIEWER, lambda s, p, w: comments.search(s, p, w.name, 1, limit=10)),
+    (references.resolve, VIEWER, lambda s, p, w: references.resolve(s, p, f"models:/{w.name}/1")),
+    (searching.models, VIEWER, lambda s, p, w: searching.models(s, p, SEARCH)),
+    (searching.versions, VIEWER, lambda s, p, w: searching.versions(s, p, SEARCH)),
+    (audit.search, VIEWER, lambda s, p, w: audit.search(s, p, Question(model=w.name))),
+    (tokens.search, ADMINISTRATOR, lambda s, p, w: tokens.search(s, p)),
+]
+CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
+    (registered_models.create, CONTRIBUTOR, lambda s, p, w: registered_models.create(s, p, unique(), tags={})),
+    (registered_models.rename, APPROVER, lambda s, p, w: registered_models.rename(s, p, w.name, unique())),
+    (registered_models.describe, CONTRIBUTOR, lambda s, p, w: registered_models.describe(s, p, w.name, "words")),
+    (registered_models.delete, APPROVER, lambda s, p, w: registered_models.delete(s, p, w.name)),
+    (
+        model_versions.create,
+        CONTRIBUTOR,
+        lambda s, p, w: model_versions.create(s, p, w.name, source="s3://b/k", tags={}),
+    ),
+    (model_versions.describe, CONTRIBUTOR, lambda s, p, w: model_versions.describe(s, p, w.name, 1, "words")),
+    (model_versions.delete, APPROVER, lambda s, p, w: model_versions.delete(s, p, w.name, 1)),
+    (stages.transition, CONTRIBUTOR, lambda s, p, w: stages.transition(s, p, w.name, 1, Stage.ARCHIVED)),
+    (stages.transition, APPROVER, lambda s, p, w: stages.transition(s, p, w.name, 1, Stage.PRODUCTION)),
+    (stages.transition, APPROVER, lambda s, p, w: stages.transition(s, p, w.name, 2, Stage.ARCHIVED)),
+    (aliases.set, APPROVER, lambda s, p, w: aliases.set(s, p, w.name, "champion", 2)),
+    (aliases.unset, APPROVER, lambda s, p, w: aliases.unset(s, p, w.name, "champion")),
+    (tags.set_on_model, CONTRIBUTOR, lambda s, p, w: tags.set_on_model(s, p, w.name, "k", "v")),
+    (tags.unset_on_model, CONTRIBUTOR, lambda s, p, w: tags.unset_on_model(s, p, w.name, "team")),
+    (tags.set_on_version, CONTRIBUTOR, lambda s, p, w: tags.set_on_version(s, p, w.name, 1, "k", "v")),
+    (tags.unset_on_version, CONTRIBUTOR, lambda s, p, w: tags.unset_on_version(s, p, w.name, 1, "team")),
+    (comments.create, CONTRIBUTOR, lambda s, p, w: comments.create(s, p, w.name, 1, "words")),
+    (comments.edit, CONTRIBUTOR, lambda s, p, w: comments.edit(s, p, w.name, 1, w.comment, "other words")),
+    (comments.delete, CONTRIBUTOR, lambda s, p, w: comments.delete(s, p, w.name, 1, w.comment)),
+    (tokens.create, ADMINISTRATOR, lambda s, p, w: tokens.create(s, p, name=unique("robot"), role=VIEWER)),
+    (tokens.revoke, ADMINISTRATOR, lambda s, p, w: tokens.revoke(s, p, w.token)),
+    (tokens.ensure_administrator, ADMINISTRATOR, lambda s, p, w: tokens.ensure_administrator(s, p, unique("given"))),
+]
+# What takes a principal and asks for nothing itself.
+ASK_NOTHING = {
+    "access.may": "is what the others ask",
+    "access.require": "is how the others ask",
+    "comments.own": "serves edit and delete, which have asked",
+    "registered_models.insert_model": "serves create, which has asked",
+    "sources.accept": "serves create, which has asked; to read what is copied is asked for in its own test",
+    "sources.accept_model": "serves accept",
+    "sources.accept_registered": "serves accept",
+    "stages.tenures": "serves holders and history, and asks for them",
+}
+
+
+def called(function: Callable[..., object]) -> str:
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+
+
+def test_every_function_that_takes_a_principal_stands_in_a_table_here() -> None:
+    found = set()
+    for module in pkgutil.iter_modules(domain.__path__):
+        loaded = importlib.import_module(f"{domain.__name__}.{module.name}")
+        for _, function in inspect.getmembers(loaded, inspect.isfunction):
+            if function.__module__ == loaded.__name__ and {"principal", "operator"} & parameters(function):
+                found.add(called(function))
+    assert found == {called(function) for function, _, _ in READING + CHANGING} | ASK_NOTHING.keys()
+
+
+def parameters(function: Callable[..., object]) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+def rows(table: list[tuple[Callable[..., object], Role, Call]], suits: Callable[[Role, Role], bool]) -> list[Any]:
+    """Each function with each role that suits, given the least role that it takes."""
+    return [
+        pytest.param(call, role, least, id=f"{called(function)} ({least}) by {role} {number}")
+        for number, (function, least, call) in enumerate(table)
+        for role in Role
+        if suits(role, least)
+    ]
+
+
+def is_lower(role: Role, least: Role) -> bool:
+    return list(Role).index(role) < list(Role).index(least)
+
+
+@pytest.fixture(scope="module")
+def world(app: Flask) -> World:
+    with app.app_context():
+        return make_world()
+
+
+def everything() -> str:
+    """A digest of all rows of all tables, but for the clocks of the streams, which whoever takes a lock sets."""
+    ours = "schemaname IN ('registry', 'audit') AND tablename <> 'stream'"
+    tables = db.session.scalars(text(f"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE {ours}"))
+    digests = [
+        db.session.scalar(text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"))
+        for table in sorted(tables)
+    ]
+    return " ".join(map(str, digests))
+
+
+def refuse(call: Call, principal: Principal, world: World) -> Forbidden:
+    """Be refused, and commit all the same: a refusal comes before anything was done."""
+    with transaction(principal) as session, pytest.raises(Forbidden) as refused:
+        call(session, principal, world)
+    return refused.value
+
+
+@pytest.mark.parametrize(("call", "role", "least"), rows(CHANGING + READING, is_lower))
+def test_a_role_that_is_too_small_is_refused_and_changes_nothing(
+    world: World, call: Call, role: Role, least: Role
+) -> None:
+    before = everything()
+    refused = refuse(call, somebody(role), world)
+    assert refused.message.startswith(f"'sam' has the role {role}, which does not include the permission ")
+    assert everything() == before
+
+
+@pytest.mark.parametrize(("call", "role", "least"), rows(READING, lambda role, least: role == least == VIEWER))
+def test_who_may_not_read_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, call: Call, role: Role, least: Role
+) -> None:
+    before = everything()
+    monkeypatch.setitem(access.PERMISSIONS, role, frozenset())
+    refuse(call, somebody(role), world)
+    assert everything() == before
+
+
+@pytest.mark.parametrize(("call", "role", "least"), rows(READING, lambda role, least: role == least))
+def test_the_least_role_reads_and_leaves_no_event(world: World, call: Call, role: Role, least: Role) -> None:
+    before = everything()
+    with transaction(somebody(role)) as session:
+        call(session, somebody(role), world)
+    assert everything() == before
+
+
+@pytest.mark.parametrize(("call", "role", "least"), rows(CHANGING, lambda role, least: role == least))
+def test_the_least_role_changes_and_the_event_says_who(call: Call, role: Role, least: Role) -> None:
+    world = make_world()
+    last = db.session.scalar(select(func.max(AuditEvent.id)))
+    with transaction(somebody(role)) as session:
+        call(session, somebody(role), world)
+    actors = db.session.scalars(select(AuditEvent.actor).where(AuditEvent.id > last)).all()
+    assert set(actors) == {"principal:0"}
+
+
+def test_a_refused_promotion_archives_nobody(world: World) -> None:
+    before = everything()
+    carla = somebody(CONTRIBUTOR)
+    with transaction(carla) as session, pytest.raises(Forbidden):
+        stages.transition(session, carla, world.name, 1, Stage.PRODUCTION, archive_others=True)
+    assert everything() == before

@@ -1,0 +1,65 @@
+"""How gunicorn is set up; that it starts, stops and refuses is shown in cli/test_serve.py, with real processes."""
+
+import queue
+import signal
+from types import SimpleNamespace
+
+import pytest
+from gunicorn.config import KNOWN_SETTINGS
+
+from registry import server
+from registry.config import Settings
+
+
+def worker(*signals: signal.Signals) -> SimpleNamespace:
+    """A worker whose parent's handlers noted these signals before it had handlers of its own."""
+    noted: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
+    for number in signals:
+        noted.put(number)
+    return SimpleNamespace(alive=True, parent=SimpleNamespace(SIG_QUEUE=noted))
+
+
+@pytest.mark.parametrize(
+    ("signals", "alive"),
+    [
+        ((), True),
+        ((signal.SIGCHLD,), True),
+        ((signal.SIGTERM,), False),
+        ((signal.SIGCHLD, signal.SIGQUIT, signal.SIGCHLD), False),
+    ],
+)
+def test_a_worker_heeds_a_stop_that_came_while_it_started(
+    monkeypatch: pytest.MonkeyPatch, signals: tuple[signal.Signals, ...], alive: bool
+) -> None:
+    ignored: list[object] = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: ignored.append((number, handler)))
+    beginner = worker(*signals)
+
+    server.heed_the_parent_alone(beginner)
+
+    assert beginner.alive is alive
+    assert ignored == [(signal.SIGINT, signal.SIG_IGN), (signal.SIGHUP, signal.SIG_IGN)]
+
+
+def test_every_option_is_one_that_gunicorn_knows() -> None:
+
+    known = {setting.name for setting in KNOWN_SETTINGS}
+
+    assert set(server.options(Settings())) <= known
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1:5055", "http://127.0.0.1:5055"),
+        ("0.0.0.0", "0.0.0.0:5055", "http://127.0.0.1:5055"),
+        ("::1", "[::1]:5055", "http://[::1]:5055"),
+        ("::", "[::]:5055", "http://[::1]:5055"),
+        ("models.example.com", "models.example.com:5055", "http://models.example.com:5055"),
+    ],
+)
+def test_where_it_listens_and_where_it_is_found(host: str, address: str, url: str) -> None:
+    settings = Settings(host=host)
+
+    assert server.address(settings) == address
+    assert server.url(settings) == url
