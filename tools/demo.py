@@ -312,15 +312,12 @@ def trail(api: Api, screen: Screen, known: int) -> None:
     screen.call("GET", str(path), None)
     if known:
         screen.say(f"(events 1 to {known} are of earlier runs)")
-    page = ""
-    while True:
-        _, answer = api.send("GET", f"{path}{page}")
+    while path:
+        _, answer = api.send("GET", path)
         for event in answer["items"]:
             if event["seq"] > known:
                 show_event(screen, event)
-        if not answer["next"]:
-            return
-        page = f"&page_token={urllib.parse.quote(answer['next'])}"
+        path = answer["next"]
 
 
 def show_event(screen: Screen, event: Json) -> None:

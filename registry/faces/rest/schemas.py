@@ -4,7 +4,7 @@ from marshmallow import Schema as Answer
 from marshmallow import fields, validate
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
-from registry.faces.rest.wire import Input, PageQuery, Text, Time, positive, stage
+from registry.faces.rest.wire import Input, NextPage, PageQuery, Text, Time, positive, stage
 from registry.vocabulary import Action
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -142,7 +142,7 @@ class Comments(Answer):
     """A page of comments, oldest first."""
 
     items = fields.List(fields.Nested(OneComment))
-    next = fields.String(attribute="next_token", allow_none=True)
+    next = NextPage()
 
 
 class Actor(Answer):
@@ -208,7 +208,7 @@ class Events(Answer):
     """A page of audit events."""
 
     items = fields.List(fields.Nested(Event))
-    next = fields.String(attribute="next_token", allow_none=True)
+    next = NextPage()
 
 
 class Caller(Answer):

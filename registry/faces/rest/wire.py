@@ -3,6 +3,7 @@
 import functools
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -60,6 +61,19 @@ class Time(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class NextPage(fields.String):
+    """The address of the next page: that of this one, going on behind its last item; null where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(attribute="next_token", allow_none=True, metadata={"format": "uri-reference"})
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        if value is None:
+            return None
+        given = [pair for pair in request.args.items(multi=True) if pair[0] != "page_token"]
+        return f"{quote(request.path)}?{urlencode([*given, ('page_token', value)])}"
 
 
 def stage(**options: Any) -> fields.Enum[Stage]:

@@ -1,11 +1,12 @@
 """What `/api/v1` says to bodies and queries that are not right: every field by its name, and nothing is changed."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.factories import make_model, make_version
+from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -93,3 +94,16 @@ def test_a_number_too_large_for_any_version_is_simply_not_found(client: FlaskCli
     for number in (0, 2**31, 2**63, 10**30):
         assert client.get(f"/api/v1/models/{name}/versions/{number}").status_code == 404
         assert client.get(f"/api/v1/resolve?uri=models:/{name}/{number}").status_code == 404
+
+
+def test_pages_link_to_the_next_one_which_keeps_the_question(client: FlaskClient) -> None:
+    name = make_model(name=unique("a b+c"))
+    for _ in range(4):
+        make_version(name)
+    path: str | None = f"/api/v1/models/{quote(name)}/audit?limit=2&order=oldest&action=model_version.create"
+    pages = []
+    while path:
+        answer = client.get(path).get_json()
+        pages.append([event["version"] for event in answer["items"]])
+        path = answer["next"]
+    assert pages == [[1, 2], [3, 4]]
