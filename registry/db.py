@@ -26,6 +26,10 @@ PASSING_CLASSES = ("08", "40", "53", "57")  # connection, rollback, resources, o
 LOCK_NOT_AVAILABLE = "55P03"
 READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 
+# What a session knows of the transaction that stands open in it.
+TOLD = "told"  # what the database was told last: actor, credential, request id, reason
+BROKEN = "broken"  # a block inside it has failed
+
 SET_CONTEXT = select(
     func.set_config("app.actor", bindparam("actor"), True),
     func.set_config("app.credential", bindparam("credential"), True),
@@ -85,34 +89,84 @@ def settings_of(session: Session) -> Settings:
 
 
 @contextmanager
-def transaction(actor: Actor, *, reason: str | None = None, request_id: str | None = None) -> Iterator[Session]:
+def transaction(
+    actor: Actor, *, reason: str | None = None, request_id: str | None = None, dry_run: bool = False
+) -> Iterator[Session]:
     """Do one change as `actor`: commit on leaving the block, roll back on any exception.
+
+    A transaction inside another one of the same application context joins it: the outermost commits or rolls back,
+    and only what is done inside the inner block bears the inner actor and reason. With `dry_run` everything is done,
+    checks of the database included, and then undone; what was built inside the block is the answer that would be.
 
     :raises Unavailable: the database cannot do it now; nothing was changed.
     """
-    with unaudited() as session:
-        session.info["settings"] = current_app.config["REGISTRY"]
-        context = {
-            "actor": actor.id,
-            "credential": actor.credential,
-            "request_id": request_id or current_request_id(),
-            "reason": reason or "",
-        }
-        session.execute(SET_CONTEXT, context)
+    session = db.session()
+    told = {
+        "actor": actor.id,
+        "credential": actor.credential,
+        "request_id": request_id or current_request_id(),
+        "reason": reason or "",
+    }
+    kind = joined if TOLD in session.info else begun
+    with kind(session, told, dry_run=dry_run):
         yield session
 
 
 @contextmanager
-def unaudited() -> Iterator[Session]:
+def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
+    """The outermost block: it begins and ends the transaction."""
+    try:
+        with unaudited(dry_run=dry_run):
+            session.info["settings"] = current_app.config["REGISTRY"]
+            tell(session, told)
+            yield
+            if session.info.get(BROKEN):
+                raise RuntimeError("A transaction went on after one inside it had failed; nothing is kept of either.")
+    finally:
+        session.info.pop(TOLD, None)
+        session.info.pop(BROKEN, None)
+
+
+@contextmanager
+def joined(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
+    """A block inside another one: it leaves the transaction to it, and the database as it was told before."""
+    outer = session.info[TOLD]
+    try:
+        savepoint = session.begin_nested() if dry_run else None
+        tell(session, told)
+        yield
+        session.flush()
+        if savepoint is not None:
+            savepoint.rollback()  # what the database was told goes back along with the changes
+            session.info[TOLD] = outer
+        tell(session, outer)
+    except BaseException:
+        session.info[BROKEN] = True
+        raise
+
+
+def tell(session: Session, told: dict[str, str]) -> None:
+    """Say to the database who acts, why, and under which request, from here to the end of the transaction."""
+    if session.info.get(TOLD) == told:
+        return
+    session.flush()  # the log takes actor and reason when a row is written: what is pending belongs to those before
+    session.execute(SET_CONTEXT, told)
+    session.info[TOLD] = told
+
+
+@contextmanager
+def unaudited(*, dry_run: bool = False) -> Iterator[Session]:
     """Write what is no change of the registry's state; the database refuses anything else that comes this way.
 
     :raises Unavailable: the database cannot do it now; nothing was changed.
     """
     session = db.session()
+    if TOLD in session.info:
+        raise RuntimeError("This would end the transaction that it stands in.")
     try:
         session.rollback()  # ends a read that came before: what follows begins its own transaction
         yield session
-        session.commit()
+        finish(session, dry_run=dry_run)
     except (DBAPIError, PoolTimeoutError) as error:
         abandon(session)
         refusal = translate(error)
@@ -122,6 +176,15 @@ def unaudited() -> Iterator[Session]:
     except BaseException:
         abandon(session)
         raise
+
+
+def finish(session: Session, *, dry_run: bool) -> None:
+    """Keep what was done, or only see whether it could be kept."""
+    if dry_run:
+        session.flush()
+        session.rollback()
+    else:
+        session.commit()
 
 
 def abandon(session: Session) -> None:

@@ -79,7 +79,30 @@ class AlreadyExists(RegistryError):
 
 
 class Conflict(RegistryError):
-    """The state of the registry is not the one that the caller expects."""
+    """The state of the registry is not the one that the caller expects.
+
+    `details` says by name what it is instead (`holders=[…]`), for programs; where a face has room for it, it shows it.
+    """
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class PreconditionFailed(Conflict):
+    """The thing that a change was meant for is gone, or no longer what the caller has seen."""
+
+
+class InFlight(Conflict):
+    """A request with the same idempotency key is under way. After `retry_after` seconds its answer may be there."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class KeyReused(RegistryError):
+    """An idempotency key that already stands for another request."""
 
 
 class Unavailable(RegistryError):

@@ -85,9 +85,13 @@ def reason_given() -> str | None:
 
 
 @contextmanager
-def change(reason: str | None = None) -> Iterator[Session]:
-    """One transaction in the name of the caller, with its reason; the answer is built inside."""
-    with transaction(g.principal, reason=reason or reason_given(), request_id=g.request_id) as session:
+def change(reason: str | None = None, *, dry_run: bool = False) -> Iterator[Session]:
+    """One transaction in the name of the caller, with its reason; the answer is built inside.
+
+    With `dry_run` nothing is kept of it: the answer says what would be.
+    """
+    why = reason or reason_given()
+    with transaction(g.principal, reason=why, request_id=g.request_id, dry_run=dry_run) as session:
         yield session
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
@@ -12,6 +13,9 @@ from sqlalchemy.exc import OperationalError
 
 from registry.config import Settings
 from registry.db import db
+from registry.domain.principals import Actor
+from registry.errors import Conflict
+from registry.faces import rest
 from tests.conftest import application
 from tests.factories import make_model, make_version
 
@@ -130,3 +134,14 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, app: Flask) -> None:
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code == 413
         assert answer.is_json
+
+
+def test_a_conflict_says_by_name_how_things_stand(app: Flask) -> None:
+    since = datetime(2026, 3, 3, 14, 3, tzinfo=UTC)
+    holder = {"version": 7, "since": since, "by": Actor("principal:1", "ada")}
+    with app.test_request_context("/api/v1/models"):
+        problem = rest.refuse(Conflict("Held by another.", holders=[holder])).get_json()
+    assert problem["type"] == "urn:model-registry:problem:conflict"
+    assert problem["holders"] == [
+        {"version": 7, "since": "2026-03-03T14:03:00Z", "by": {"id": "principal:1", "name": "ada"}}
+    ]

@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from registry import errors
-from registry.errors import RegistryError, Unavailable
+from registry.errors import InFlight, RegistryError, Unavailable
 from registry.faces.inbound import CHALLENGE
 
 CODES: dict[type[RegistryError], tuple[str, int]] = {
@@ -18,6 +18,9 @@ CODES: dict[type[RegistryError], tuple[str, int]] = {
     errors.AliasNotFound: ("INVALID_PARAMETER_VALUE", 400),
     errors.AlreadyExists: ("RESOURCE_ALREADY_EXISTS", 400),
     errors.Conflict: ("INVALID_PARAMETER_VALUE", 400),
+    errors.PreconditionFailed: ("INVALID_PARAMETER_VALUE", 412),
+    errors.InFlight: ("RESOURCE_CONFLICT", 409),
+    errors.KeyReused: ("INVALID_PARAMETER_VALUE", 422),
     errors.Unavailable: ("TEMPORARILY_UNAVAILABLE", 503),
 }
 
@@ -47,7 +50,7 @@ def refuse(error: RegistryError) -> Response:
     response = render(code, error.message, status)
     if code == "UNAUTHENTICATED":
         response.headers["WWW-Authenticate"] = CHALLENGE
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, InFlight)):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

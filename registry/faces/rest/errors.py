@@ -1,12 +1,16 @@
 """Refusals as RFC 9457 problem documents: every class of refusal has a status here."""
 
+import dataclasses
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from registry import errors
-from registry.errors import Invalid, RegistryError, Unavailable
+from registry.errors import Conflict, InFlight, Invalid, RegistryError, Unavailable
 from registry.faces.inbound import CHALLENGE
 
 STATUSES: dict[type[RegistryError], int] = {
@@ -16,6 +20,9 @@ STATUSES: dict[type[RegistryError], int] = {
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.InFlight: 409,
+    errors.KeyReused: 422,
     errors.Unavailable: 503,
 }
 FAULT = 500
@@ -25,9 +32,20 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
+    408: "Request took too long",
     409: "Conflict",
+    411: "Length required",
+    412: "Changed meanwhile",
     413: "Body too large",
+    414: "Address too long",
     415: "Not JSON",
+    416: "No such range",
+    417: "Expectation failed",
+    422: "Key already used",
+    431: "Headers too large",
+    500: "Service fault",
+    501: "Not implemented",
     503: "Try again",
 }
 
@@ -40,35 +58,49 @@ def kind_of(error: RegistryError) -> type[RegistryError]:
 def refuse(error: RegistryError) -> Response:
     """Render a refusal of the registry."""
     kind = kind_of(error)
-    status = STATUSES[kind]
+    response = render(kind.__name__, error.message, STATUSES[kind], members(error))
+    if kind is errors.Unauthenticated:
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, (Unavailable, InFlight)):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def members(error: RegistryError) -> dict[str, Any]:
+    """What a problem document says beside its text: the fields that are not right, or how things stand instead."""
+    if isinstance(error, Conflict):
+        return error.details
     faults = getattr(error, "faults", None)
     if faults is None and isinstance(error, Invalid) and error.field:
         faults = [{"field": error.field, "message": error.message}]
-    response = render(kind.__name__, error.message, status, faults)
-    if kind is errors.Unauthenticated:
-        response.headers["WWW-Authenticate"] = CHALLENGE
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
+    return {"errors": faults} if faults else {}
 
 
 def refuse_http(error: HTTPException) -> Response:
     """Render what the web server refuses: an unknown route, a wrong verb, a body that is too large."""
     status = error.code or 500
-    return render(type(error).__name__, error.description or error.name, status, None)
+    return render(type(error).__name__, error.description or error.name, status, {})
 
 
-def render(kind: str, detail: str, status: int, faults: list[dict[str, str]] | None) -> Response:
+def render(kind: str, detail: str, status: int, extra: Mapping[str, Any]) -> Response:
     """A problem document; `type` is stable and for programs, `detail` for people."""
     slug = "".join("-" + letter.lower() if letter.isupper() else letter for letter in kind).lstrip("-")
-    problem: dict[str, object] = {
+    problem = {
         "type": f"urn:model-registry:problem:{slug}",
         "title": TITLES.get(status, "Refused" if status < FAULT else "Service fault"),
         "status": status,
         "detail": detail,
         "request_id": g.get("request_id"),
+        **extra,
     }
-    if faults:
-        problem["errors"] = faults
     request.environ["registry.outcome"] = slug
-    return Response(json.dumps(problem), status, mimetype="application/problem+json")
+    return Response(json.dumps(problem, default=plain), status, mimetype="application/problem+json")
+
+
+def plain(value: object) -> object:
+    """A value of the domain as JSON has it: times in RFC 3339, records as objects."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)

@@ -1,0 +1,125 @@
+"""Transactions: one inside another joins it, and a dry run does everything and keeps nothing."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from registry.db import db, transaction, unaudited
+from registry.domain import audit, registered_models, stages
+from registry.domain.access import OPERATOR, Principal
+from registry.domain.audit import Entry, Question
+from registry.errors import Conflict, Invalid, NotFound
+from registry.vocabulary import Role, Stage
+from tests.factories import make_model, make_version
+
+pytestmark = pytest.mark.usefixtures("context")
+SOMEBODY = Principal(id="principal:4711", name="somebody", role=Role.ADMINISTRATOR)
+
+
+def described(name: str) -> str | None:
+    db.session.rollback()
+    return registered_models.get(db.session(), OPERATOR, name).model.description
+
+
+def events(name: str) -> list[Entry]:
+    db.session.rollback()
+    return audit.search(db.session(), OPERATOR, Question(model=name), newest_first=False).items
+
+
+def describe(session: Session, name: str, words: str) -> None:
+    registered_models.describe(session, OPERATOR, name, words)
+
+
+def test_an_inner_transaction_joins_and_the_outermost_commits() -> None:
+    name = make_model()
+    with pytest.raises(NotFound), transaction(OPERATOR) as outer:
+        with transaction(OPERATOR) as inner:
+            describe(inner, name, "inner")
+        assert inner is outer
+        raise NotFound("a failure after the inner one has ended")
+    assert described(name) is None
+
+    with transaction(OPERATOR), transaction(OPERATOR) as inner:
+        describe(inner, name, "inner")
+    assert described(name) == "inner"
+
+
+def test_what_is_done_inside_bears_the_inner_actor_and_reason_and_what_follows_the_outer_ones() -> None:
+    name = make_model()
+    with transaction(OPERATOR, reason="outer", request_id="r-1") as session:
+        model = registered_models.lock(session, name).model
+        model.description = "before"  # not flushed: the inner block must not take it for its own
+        with transaction(SOMEBODY, reason="inner", request_id="r-2"):
+            model.description = "within"
+        model.description = "after"
+    said = [(e.event.actor, e.reason, e.event.request_id) for e in events(name)[1:]]
+    assert said == [("operator", "outer", "r-1"), (SOMEBODY.id, "inner", "r-2"), ("operator", "outer", "r-1")]
+
+
+def test_a_failure_inside_that_is_swallowed_still_keeps_nothing() -> None:
+    name = make_model()
+    with pytest.raises(RuntimeError), transaction(OPERATOR) as session:
+        describe(session, name, "outer")
+        with pytest.raises(Invalid), transaction(OPERATOR):
+            describe(session, name, "inner")
+            raise Invalid("no")
+    assert described(name) is None
+    with transaction(OPERATOR) as session:
+        describe(session, name, "the next transaction knows nothing of it")
+    assert described(name)
+
+
+def test_what_the_database_refuses_inside_is_said_by_the_outermost() -> None:
+    name = make_model()
+    twice = text(
+        "INSERT INTO registry.registered_models (name, created_at, updated_at, created_by) "
+        "VALUES (:n, now(), now(), '')"
+    )
+    with pytest.raises(Conflict), transaction(OPERATOR), transaction(OPERATOR) as session:
+        session.execute(twice, {"n": name})
+
+
+def test_a_dry_run_answers_what_would_be_and_keeps_nothing() -> None:
+    name = make_model()
+    make_version(name)
+    with transaction(OPERATOR, dry_run=True) as session:
+        moved = stages.transition(session, OPERATOR, name, 1, Stage.STAGING)
+        assert moved.stage == Stage.STAGING
+    assert len(events(name)) == 2
+    assert stages.holders(db.session(), OPERATOR, name, Stage.STAGING) == []
+
+
+def test_a_dry_run_is_checked_by_the_database_too() -> None:
+    name = make_model()
+    with pytest.raises(Conflict), transaction(OPERATOR, dry_run=True) as session:
+        model = registered_models.lock(session, name).model
+        model.last_number = -1
+
+
+def test_a_dry_run_inside_another_transaction_undoes_itself_alone() -> None:
+    name, other = make_model(), make_model()
+    with transaction(OPERATOR, reason="outer") as session:
+        describe(session, name, "kept")
+        with transaction(SOMEBODY, reason="inner", dry_run=True):
+            describe(session, name, "tried")
+            describe(session, other, "tried")
+        assert registered_models.get(session, OPERATOR, name).model.description == "kept"
+        describe(session, other, "after")
+    assert (described(name), described(other)) == ("kept", "after")
+    assert [(e.event.actor, e.reason) for e in events(other)[1:]] == [("operator", "outer")]
+
+
+def test_a_transaction_inside_a_dry_run_is_undone_with_it() -> None:
+    name = make_model()
+    with transaction(OPERATOR, dry_run=True), transaction(OPERATOR) as session:
+        describe(session, name, "tried")
+    assert described(name) is None
+
+
+def test_nothing_that_would_end_a_transaction_can_begin_within_it() -> None:
+    name = make_model()
+    with pytest.raises(RuntimeError), transaction(OPERATOR) as session:
+        describe(session, name, "words")
+        with unaudited():
+            pass
+    assert described(name) is None
