@@ -67,6 +67,13 @@ class AliasNotFound(NotFound):
         super().__init__(f"Registered model alias {alias} not found.")
 
 
+class TagNotFound(NotFound):
+    """The model or version exists but has no such tag."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Tag {key} not found.")
+
+
 class CommentNotFound(NotFound):
     """No comment of this number on this subject."""
 

@@ -1,6 +1,6 @@
 """Aliases: movable names for one version of a model."""
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -58,3 +58,15 @@ def get(session: Session, principal: Principal, name: str, alias: str) -> ModelV
         return version
     lookup.find_model(session, name)
     raise NoVersions(name) if latest else AliasNotFound(alias)
+
+
+def all_of(session: Session, principal: Principal, name: str) -> dict[str, int]:
+    """Every alias of a model with the number of the version that it names, by alias.
+
+    :raises Forbidden: the principal may not read the model.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    model = lookup.find_model(session, name)
+    rows = session.scalars(select(Alias).where(Alias.model_id == model.id).order_by(Alias.alias))
+    return {row.alias: row.number for row in rows}

@@ -45,6 +45,18 @@ def create(session: Session, principal: Principal, name: str, number: int | None
     return Remark(comment, principal.name)
 
 
+def get(session: Session, principal: Principal, name: str, number: int | None, comment_id: int) -> Remark:
+    """One comment on a version, or on the model where `number` is None.
+
+    :raises Forbidden: the principal may not read the model.
+    :raises NotFound: no such model, version or comment.
+    """
+    access.require(principal, Permission.READ, name)
+    comment = find(session, lookup.find_subject(session, name, number), number, comment_id)
+    called = principals.names_of(session, {comment.author})
+    return Remark(comment, called.get(comment.author, comment.author))
+
+
 def edit(session: Session, principal: Principal, name: str, number: int | None, comment_id: int, text: str) -> Remark:
     """Replace the text of one's own comment; the audit log keeps what it said before.
 
@@ -84,10 +96,7 @@ def search(
     :raises NotFound: no such model or version.
     """
     access.require(principal, Permission.READ, name)
-    if number is None:
-        model_id = lookup.find_model(session, name).id
-    else:
-        model_id = lookup.find_version(session, name, number).model_id
+    model_id = lookup.find_subject(session, name, number)
     keys = [Key(Comment.id)]
     question = paging.fingerprint("comments", model_id, number)
     rows = select(Comment).where(Comment.model_id == model_id, Comment.number.is_not_distinct_from(number))
@@ -116,9 +125,18 @@ def lock_subject(session: Session, name: str, number: int | None) -> Locked:
 
 def own(session: Session, principal: Principal, model: RegisteredModel, number: int | None, comment_id: int) -> Comment:
     """The comment of this number, if the principal wrote it."""
-    comment = session.get(Comment, comment_id) if 1 <= comment_id < 2**63 else None
-    if comment is None or (comment.model_id, comment.number) != (model.id, number):
-        raise CommentNotFound(comment_id)
+    comment = find(session, model.id, number, comment_id)
     if comment.author != principal.id:
         raise Forbidden(f"Comment {comment_id} was written by somebody else; only its author may change it.")
+    return comment
+
+
+def find(session: Session, model_id: int, number: int | None, comment_id: int) -> Comment:
+    """The comment of this number on a version, or on the model itself.
+
+    :raises CommentNotFound: none, or it stands elsewhere.
+    """
+    comment = session.get(Comment, comment_id) if 1 <= comment_id < 2**63 else None
+    if comment is None or (comment.model_id, comment.number) != (model_id, number):
+        raise CommentNotFound(comment_id)
     return comment

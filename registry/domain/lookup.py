@@ -73,6 +73,14 @@ def find_version(session: Session, name: str, number: int) -> ModelVersion:
     return version
 
 
+def find_subject(session: Session, name: str, number: int | None) -> int:
+    """The id of the live model whose version this is, or which is itself meant where `number` is None.
+
+    :raises NotFound: no such model or version.
+    """
+    return find_model(session, name).id if number is None else find_version(session, name, number).model_id
+
+
 def newest(session: Session, models: Collection[RegisteredModel], stages: Sequence[Stage]) -> list[ModelVersion]:
     """For each of these models the highest-numbered version in each of these stages, with tags and aliases.
 

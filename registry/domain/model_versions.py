@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session
@@ -22,6 +23,12 @@ class Locked:
     version: ModelVersion
     model: RegisteredModel
     instant: datetime
+
+
+class Amendment(TypedDict, total=False):
+    """What becomes different; what is not in it stays."""
+
+    description: str | None
 
 
 def get(session: Session, principal: Principal, name: str, number: int) -> ModelVersion:
@@ -116,6 +123,18 @@ def describe(session: Session, principal: Principal, name: str, number: int, des
     held.version.updated_at = held.instant
     session.flush()
     return held.version
+
+
+def amend(session: Session, principal: Principal, name: str, number: int, amendment: Amendment) -> ModelVersion:
+    """Change what is given of a version; nothing given, nothing changed.
+
+    :raises Forbidden: the principal may not describe it.
+    :raises Invalid: the description is too long.
+    :raises VersionNotFound: no such version.
+    """
+    if "description" in amendment:
+        return describe(session, principal, name, number, amendment["description"])
+    return get(session, principal, name, number)
 
 
 def delete(session: Session, principal: Principal, name: str, number: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -38,6 +39,13 @@ class ModelDetail:
 
     model: RegisteredModel
     latest_versions: list[ModelVersion]
+
+
+class Amendment(TypedDict, total=False):
+    """What becomes different; what is not in it stays."""
+
+    name: str
+    description: str | None
 
 
 def lock(session: Session, name: str) -> Locked:
@@ -201,6 +209,28 @@ def describe(session: Session, principal: Principal, name: str, description: str
     held.model.updated_at = held.instant
     session.flush()
     return detail(session, name)
+
+
+def amend(session: Session, principal: Principal, name: str, amendment: Amendment) -> ModelDetail:
+    """Rename and describe a model in one go. The name it has already is no new one, and needs no right.
+
+    :raises Forbidden: the principal may not rename it, or may not describe it; nothing is done by halves.
+    :raises Invalid: the new name is not right, or the description is too long.
+    :raises ModelNotFound: no such model.
+    :raises AlreadyExists: the new name is taken.
+    """
+    new_name = amendment.get("name", name)
+    if new_name != name:
+        access.require(principal, Permission.RENAME, name)
+    if "description" in amendment:
+        access.require(principal, Permission.DESCRIBE, name)
+        names.check_text("description", amendment["description"], names.DESCRIPTION_MAX)
+    if new_name != name:
+        names.check_model_name(new_name)
+        rename(session, principal, name, new_name)
+    if "description" in amendment:
+        return describe(session, principal, new_name, amendment["description"])
+    return get(session, principal, new_name)
 
 
 def delete(session: Session, principal: Principal, name: str) -> None:

@@ -4,7 +4,7 @@ from flask import Blueprint, Flask, request
 
 from registry.errors import RegistryError
 from registry.faces import inbound
-from registry.faces.rest import audit, comments, model_versions, registered_models, resolve, stages
+from registry.faces.rest import aliases, audit, comments, model_versions, registered_models, resolve, stages, tags
 from registry.faces.rest.errors import refuse, refuse_http
 
 PREFIX = "/api/v1"
@@ -21,7 +21,7 @@ def register(app: Flask) -> None:
     face.before_request(inbound.authenticate)
     face.before_request(name_the_model)
     face.register_error_handler(RegistryError, refuse)
-    for part in (registered_models, model_versions, stages, comments, resolve, audit):
+    for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, audit):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
 

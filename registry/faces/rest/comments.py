@@ -8,18 +8,26 @@ from registry.domain import comments
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
 from registry.faces.rest import schemas
-from registry.faces.rest.wire import PageQuery, load_body, load_query
+from registry.faces.rest.wire import PageQuery, created, load_body, load_query
 
 ONE = schemas.OneComment()
 MANY = schemas.Comments()
 
 
 @operation("Comment", body=schemas.CommentText, answer=schemas.OneComment, status=201)
-def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int]:
+def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int, dict[str, str]]:
     """POST …/comments."""
     asked = load_body(schemas.CommentText)
     with change() as session:
-        return dict(ONE.dump(comments.create(session, g.principal, name, number, asked["text"]))), 201
+        made = comments.create(session, g.principal, name, number, asked["text"])
+        subject = "model" if number is None else "version"
+        return created(ONE.dump(made), f"get_{subject}_comment", name=name, number=number, comment_id=made.comment.id)
+
+
+@operation("One comment", answer=schemas.OneComment)
+def get(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
+    """GET …/comments/<id>."""
+    return dict(ONE.dump(comments.get(reading(), g.principal, name, number, comment_id)))
 
 
 @operation("Comments, oldest first", query=PageQuery, answer=schemas.Comments)
@@ -51,5 +59,6 @@ def mount(face: Blueprint) -> None:
     for subject, at in {"model": "/models/<name>", "version": "/models/<name>/versions/<int:number>"}.items():
         face.post(f"{at}/comments", endpoint=f"comment_on_{subject}")(create)
         face.get(f"{at}/comments", endpoint=f"{subject}_comments")(search)
+        face.get(f"{at}/comments/<int:comment_id>", endpoint=f"get_{subject}_comment")(get)
         face.patch(f"{at}/comments/<int:comment_id>", endpoint=f"edit_{subject}_comment")(edit)
         face.delete(f"{at}/comments/<int:comment_id>", endpoint=f"delete_{subject}_comment")(delete)

@@ -1,26 +1,29 @@
-"""`/models/<name>/versions`: model versions, their tags, and their moves between stages."""
+"""`/models/<name>/versions`: model versions, and their moves between stages."""
 
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, g
 
-from registry.domain import model_versions, stages, tags
+from registry.domain import model_versions, stages
+from registry.domain.model_versions import Amendment
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
 from registry.faces.rest import schemas
-from registry.faces.rest.wire import load_body
+from registry.faces.rest.wire import created, load_body
 
 Answer = dict[str, Any]
+New = tuple[Answer, int, dict[str, str]]
 Done = tuple[str, int]
 ONE = schemas.OneVersion()
 
 
 @operation("Register a version", body=schemas.CreateVersion, answer=schemas.OneVersion, status=201)
-def create(name: str) -> tuple[Answer, int]:
+def create(name: str) -> New:
     """POST /models/<name>/versions."""
     asked = load_body(schemas.CreateVersion)
     with change() as session:
-        return dict(ONE.dump(model_versions.create(session, g.principal, name, **asked))), 201
+        made = model_versions.create(session, g.principal, name, **asked)
+        return created(ONE.dump(made), "get_version", name=name, number=made.number)
 
 
 @operation("Get a version", answer=schemas.OneVersion)
@@ -29,12 +32,12 @@ def get(name: str, number: int) -> Answer:
     return dict(ONE.dump(model_versions.get(reading(), g.principal, name, number)))
 
 
-@operation("Describe a version", body=schemas.Describe, answer=schemas.OneVersion)
-def describe(name: str, number: int) -> Answer:
+@operation("Describe a version", body=schemas.AmendVersion, answer=schemas.OneVersion)
+def amend(name: str, number: int) -> Answer:
     """PATCH /models/<name>/versions/<number>."""
-    asked = load_body(schemas.Describe)
+    asked = load_body(schemas.AmendVersion)
     with change() as session:
-        return dict(ONE.dump(model_versions.describe(session, g.principal, name, number, **asked)))
+        return dict(ONE.dump(model_versions.amend(session, g.principal, name, number, cast("Amendment", asked))))
 
 
 @operation("Delete a version", status=204)
@@ -65,30 +68,11 @@ def transition(name: str, number: int) -> Answer:
         return dict(ONE.dump(version))
 
 
-@operation("Tag a version", body=schemas.TagValue, status=204)
-def set_tag(name: str, number: int, key: str) -> Done:
-    """PUT /models/<name>/versions/<number>/tags/<key>."""
-    asked = load_body(schemas.TagValue)
-    with change() as session:
-        tags.set_on_version(session, g.principal, name, number, key, asked["value"])
-        return "", 204
-
-
-@operation("Remove a version's tag", status=204)
-def unset_tag(name: str, number: int, key: str) -> Done:
-    """DELETE /models/<name>/versions/<number>/tags/<key>."""
-    with change() as session:
-        tags.unset_on_version(session, g.principal, name, number, key)
-        return "", 204
-
-
 def mount(face: Blueprint) -> None:
     """Give the face these routes."""
     at = "/models/<name>/versions"
     face.post(at, endpoint="create_version")(create)
     face.get(at + "/<int:number>", endpoint="get_version")(get)
-    face.patch(at + "/<int:number>", endpoint="describe_version")(describe)
+    face.patch(at + "/<int:number>", endpoint="amend_version")(amend)
     face.delete(at + "/<int:number>", endpoint="delete_version")(delete)
     face.post(at + "/<int:number>/transitions", endpoint="transition")(transition)
-    face.put(at + "/<int:number>/tags/<path:key>", endpoint="set_version_tag")(set_tag)
-    face.delete(at + "/<int:number>/tags/<path:key>", endpoint="unset_version_tag")(unset_tag)

@@ -25,10 +25,16 @@ class CreateModel(Input):
     tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
 
 
-class Describe(Input):
-    """A new description; null clears it."""
+class AmendVersion(Input):
+    """What to change of a version; what is left out stays. A description of null is cleared."""
 
-    description = Text(required=True, allow_none=True, validate=validate.Length(max=DESCRIPTION_MAX))
+    description = Text(allow_none=True, validate=validate.Length(max=DESCRIPTION_MAX))
+
+
+class AmendModel(AmendVersion):
+    """What to change of a model; what is left out stays. Another name renames it."""
+
+    name = Text()
 
 
 class CreateVersion(Input):
@@ -55,6 +61,12 @@ class TagValue(Input):
     """The value of a tag."""
 
     value = Text(required=True)
+
+
+class TagChanges(Input):
+    """Tags to set, by key; null removes one. What is not named stays."""
+
+    tags = fields.Dict(keys=Text(), values=Text(allow_none=True), required=True)
 
 
 class AliasTarget(Input):
@@ -91,6 +103,32 @@ class AuditQuery(PageQuery):
     since = Time(load_default=None)
     until = Time(load_default=None)
     order = fields.String(load_default="newest", validate=validate.OneOf(["newest", "oldest"]))
+
+
+class Tags(Answer):
+    """All tags, by key."""
+
+    tags = fields.Raw(metadata=TEXTS)
+
+
+class OneTag(Answer):
+    """A tag."""
+
+    key = fields.String()
+    value = fields.String()
+
+
+class Aliases(Answer):
+    """All aliases of a model, with the number of the version that each names."""
+
+    aliases = fields.Raw(metadata=NUMBERS)
+
+
+class OneAlias(Answer):
+    """An alias, and the version that it names."""
+
+    alias = fields.String()
+    version = fields.Integer()
 
 
 class OneVersion(Answer):

@@ -2,10 +2,10 @@
 
 import functools
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-from flask import request
+from flask import request, url_for
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import names
@@ -137,3 +137,8 @@ def faults_in(messages: dict[str, Any], prefix: str = "") -> list[dict[str, str]
         else:
             found += [{"field": f"{prefix}{name}", "message": str(message)} for message in what]
     return found
+
+
+def created(body: object, endpoint: str, **where: Any) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """The answer about something new, with the address where it is found from now on."""
+    return dict(cast("dict[str, Any]", body)), 201, {"Location": url_for(f".{endpoint}", **where)}

@@ -1,0 +1,51 @@
+"""`/models/<name>/aliases`: movable names for one version of a model."""
+
+from typing import Any
+
+from flask import Blueprint, g
+
+from registry.domain import aliases
+from registry.faces.contract import operation
+from registry.faces.inbound import change, reading
+from registry.faces.rest import schemas
+from registry.faces.rest.wire import load_body
+
+Answer = dict[str, Any]
+Done = tuple[str, int]
+
+
+@operation("All aliases of a model", answer=schemas.Aliases)
+def get_all(name: str) -> Answer:
+    """GET /models/<name>/aliases."""
+    return {"aliases": aliases.all_of(reading(), g.principal, name)}
+
+
+@operation("The version that an alias names", answer=schemas.OneAlias)
+def get(name: str, alias: str) -> Answer:
+    """GET /models/<name>/aliases/<alias>."""
+    return {"alias": alias, "version": aliases.get(reading(), g.principal, name, alias).number}
+
+
+@operation("Set an alias", body=schemas.AliasTarget, status=204)
+def set_one(name: str, alias: str) -> Done:
+    """PUT /models/<name>/aliases/<alias>."""
+    asked = load_body(schemas.AliasTarget)
+    with change() as session:
+        aliases.set(session, g.principal, name, alias, asked["version"])
+        return "", 204
+
+
+@operation("Remove an alias", status=204)
+def unset_one(name: str, alias: str) -> Done:
+    """DELETE /models/<name>/aliases/<alias>."""
+    with change() as session:
+        aliases.unset(session, g.principal, name, alias)
+        return "", 204
+
+
+def mount(face: Blueprint) -> None:
+    """Give the face these routes."""
+    face.get("/models/<name>/aliases", endpoint="aliases")(get_all)
+    face.get("/models/<name>/aliases/<alias>", endpoint="get_alias")(get)
+    face.put("/models/<name>/aliases/<alias>", endpoint="set_alias")(set_one)
+    face.delete("/models/<name>/aliases/<alias>", endpoint="unset_alias")(unset_one)
