@@ -9,6 +9,7 @@ from registry.db import translate
 from registry.errors import RegistryError
 from registry.faces import inbound, mlflow, rest
 from registry.faces.health import health
+from registry.faces.openapi import docs
 
 MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 
@@ -20,6 +21,7 @@ def register(app: Flask) -> None:
     mlflow.register(app)
     rest.register(app)
     app.register_blueprint(health)
+    app.register_blueprint(docs)
     app.register_error_handler(RegistryError, refuse)
     app.register_error_handler(HTTPException, refuse_http)
     app.register_error_handler(DBAPIError, refuse_database)

@@ -1,7 +1,7 @@
-"""What the contract says of a route, written on the route itself; `openapi.py` collects it."""
+"""What the contract says of a route, written on the route itself; `registry.faces.openapi` collects it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from marshmallow import Schema
@@ -11,21 +11,33 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of summary, and the schemas of what goes in and what comes out."""
+    """What a view does, what goes in and comes out, and what does not follow from that."""
 
     summary: str
+    description: str = ""
     body: type[Schema] | None = None
     query: type[Schema] | None = None
-    answer: type[Schema] | None = None
+    answer: type[Schema] | str | None = None
+    """The schema of a JSON answer, or the media type of a text."""
     status: int = 200
+    """The status of success."""
+    media: tuple[str, ...] = ()
+    """Media types in which the answer comes besides JSON, as text."""
     secured: bool = True
+    """Whether it takes a credential."""
+    creates: bool = False
+    """Whether it makes a thing whose name can be taken."""
+    also: tuple[int, ...] = ()
+    """Statuses of refusals that do not follow from verb, path and input; see `registry.faces.openapi.refusals`."""
+    otherwise: Mapping[int, type[Schema]] = field(default_factory=dict)
+    """Answers by status that are neither the success nor a refusal in the face's own form."""
 
 
-def operation(summary: str, **parts: Any) -> Callable[[View], View]:
+def operation(summary: str, description: str = "", **parts: Any) -> Callable[[View], View]:
     """Write an `Operation` on a view."""
 
     def write(view: View) -> View:
-        view.__operation__ = Operation(summary, **parts)  # type: ignore[attr-defined]
+        view.__operation__ = Operation(summary, description, **parts)  # type: ignore[attr-defined]
         return view
 
     return write

@@ -1,20 +1,56 @@
 """Is it alive, can it work, what is it: for load balancers and people. Open to everybody."""
 
 from flask import Blueprint, Response, current_app, jsonify
+from marshmallow import Schema, fields, validate
 
 import registry
 from registry import schema
+from registry.faces.contract import operation
+
+TEXT = "text/plain"
 
 health = Blueprint("health", __name__)
 
 
+class Alive(Schema):
+    """The process answers."""
+
+    status = fields.String(required=True, validate=validate.Equal("ok"))
+
+
+class Ready(Schema):
+    """The service can work."""
+
+    status = fields.String(required=True, validate=validate.Equal("ready"))
+
+
+class NotReady(Schema):
+    """The service cannot work, and why not."""
+
+    status = fields.String(required=True, validate=validate.Equal("unavailable"))
+    problems = fields.List(fields.String(), required=True)
+
+
 @health.get("/livez")
+@operation(
+    "Whether the process lives",
+    "Asks nothing of the database: a service that fails here needs a restart.",
+    answer=Alive,
+    secured=False,
+)
 def livez() -> Response:
     """The process answers; asks nothing of the database."""
     return jsonify(status="ok")
 
 
 @health.get("/readyz")
+@operation(
+    "Whether the service can work",
+    "The database answers and has the schema that this release expects; otherwise 503 with what is wrong.",
+    answer=Ready,
+    otherwise={503: NotReady},
+    secured=False,
+)
 def readyz() -> tuple[Response, int]:
     """The database answers and has the schema that this code expects; 503 with what is wrong otherwise."""
     problems = schema.check(current_app.config["SQLALCHEMY_DATABASE_URI"])
@@ -24,12 +60,14 @@ def readyz() -> tuple[Response, int]:
 
 
 @health.get("/health")
+@operation("Whether the process lives, as MLflow has it", "Answers `OK`.", answer=TEXT, secured=False)
 def mlflow_health() -> Response:
     """As MLflow has it."""
-    return Response("OK", mimetype="text/plain")
+    return Response("OK", mimetype=TEXT)
 
 
 @health.get("/version")
+@operation("The release of this service, as MLflow has it", "Answers the version as text.", answer=TEXT, secured=False)
 def version() -> Response:
     """The version of this service, as text, as MLflow has it."""
-    return Response(registry.__version__, mimetype="text/plain")
+    return Response(registry.__version__, mimetype=TEXT)

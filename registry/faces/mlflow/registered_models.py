@@ -24,7 +24,7 @@ def one(detail: registered_models.ModelDetail) -> Answer:
     return dict(ONE.dump({"registered_model": detail}))
 
 
-@operation("Register a model", body=schemas.CreateRegisteredModel, answer=schemas.OneRegisteredModel)
+@operation("Register a model", body=schemas.CreateRegisteredModel, answer=schemas.OneRegisteredModel, creates=True)
 def create() -> Answer:
     """POST registered-models/create."""
     asked = load(schemas.CreateRegisteredModel)

@@ -48,7 +48,7 @@ def delete(name: str, number: int) -> Done:
         return "", 204
 
 
-@operation("Move a version to a stage", body=schemas.Transition, answer=schemas.OneVersion)
+@operation("Move a version to a stage", body=schemas.Transition, answer=schemas.OneVersion, also=(409,))
 def transition(name: str, number: int) -> Answer:
     """POST /models/<name>/versions/<number>/transitions."""
     asked = load_body(schemas.Transition)

@@ -17,7 +17,7 @@ Done = tuple[str, int]
 ONE = schemas.OneModel()
 
 
-@operation("Register a model", body=schemas.CreateModel, answer=schemas.OneModel, status=201)
+@operation("Register a model", body=schemas.CreateModel, answer=schemas.OneModel, status=201, creates=True)
 def create() -> New:
     """POST /models."""
     asked = load_body(schemas.CreateModel)

@@ -13,7 +13,9 @@ from registry.faces.rest.wire import load_query
 RESOLVED = schemas.Resolved()
 
 
-@operation("Resolve a models:/ URI, now or as of a moment", query=schemas.ResolveQuery, answer=schemas.Resolved)
+@operation(
+    "Resolve a models:/ URI, now or as of a moment", query=schemas.ResolveQuery, answer=schemas.Resolved, also=(404,)
+)
 def resolve() -> dict[str, Any]:
     """GET /resolve."""
     asked = load_query(schemas.ResolveQuery)

@@ -1,10 +1,9 @@
 """Requests and answers of `/api/v1`: version numbers are numbers, times RFC 3339 text in UTC, stages exact words."""
 
-from marshmallow import Schema as Answer
 from marshmallow import fields, validate
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
-from registry.faces.rest.wire import Input, NextPage, PageQuery, Text, Time, positive, stage
+from registry.faces.rest.wire import Answer, Input, NextPage, PageQuery, Text, Time, positive, stage
 from registry.vocabulary import Action
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -260,6 +259,8 @@ class Caller(Answer):
 
 class Problem(Answer):
     """RFC 9457 problem document."""
+
+    may_lack = frozenset({"errors"})
 
     type = fields.String(required=True)
     title = fields.String(required=True)

@@ -2,7 +2,7 @@
 
 import functools
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlencode
 
 from flask import request, url_for
@@ -30,6 +30,12 @@ class Input(Schema):
         """Refuse unknown fields."""
 
         unknown = RAISE
+
+
+class Answer(Schema):
+    """An answer: all its fields are always there, but for those that `may_lack` names."""
+
+    may_lack: ClassVar[frozenset[str]] = frozenset()
 
 
 class Text(fields.String):

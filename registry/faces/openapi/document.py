@@ -1,0 +1,115 @@
+"""The document: every route with its parameters, bodies, answers and refusals."""
+
+from typing import Any
+
+from apispec import APISpec
+from flask import Flask
+
+import registry
+from registry.faces.openapi import parameters, refusals
+from registry.faces.openapi.routes import Route, routes
+from registry.faces.openapi.schemas import Plugin
+
+DESCRIPTION = (
+    "A model registry for MLflow users. `/api/2.0/mlflow` is MLflow's own registry API, for unmodified clients; the "
+    "same routes answer under `/ajax-api/2.0/mlflow`. `/api/v1` is everything else that the service can do."
+)
+TAGS = {
+    "Registry": "Our own API: everything that the service can do.",
+    "MLflow": "MLflow's registry API, for its unmodified clients.",
+    "Service": "Whether the service works, and what it is. Open to everybody.",
+}
+REQUEST_ID = "X-Request-ID"
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of this registry."},
+    "basic": {"type": "http", "scheme": "basic", "description": "Any user name, and a token as the password."},
+}
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The whole contract of an application."""
+    spec = APISpec(
+        title="Model Registry",
+        version=registry.__version__,
+        openapi_version="3.1.0",
+        info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        servers=[{"url": "/"}],
+        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        security=[{name: []} for name in SECURITY_SCHEMES],
+        plugins=[Plugin()],
+    )
+    found = list(routes(app))
+    add_components(spec, found)
+    for route in found:
+        spec.path(route.path, operations={route.verb: describe(route)})
+    return {"openapi": "3.1.0"} | spec.to_dict()
+
+
+def add_components(spec: APISpec, found: list[Route]) -> None:
+    """Add what many operations have in common: headers, refusals, ways to authenticate."""
+    for scheme, how in SECURITY_SCHEMES.items():
+        spec.components.security_scheme(scheme, how)
+    for name, (text, schema) in parameters.HEADERS.items():
+        spec.components.parameter(name, "header", {"name": name, "description": text, "schema": schema})
+    for name, header in parameters.ANSWER_HEADERS.items():
+        spec.components.header(name, header)
+    common = {refusals.name(route, status): (route, status) for route in found for status in refusals.statuses(route)}
+    for name, (route, status) in sorted(common.items()):
+        spec.components.response(name, refusals.refusal(route, status))
+
+
+def describe(route: Route) -> dict[str, Any]:
+    """One operation as OpenAPI has it."""
+    operation = route.operation
+    found: dict[str, Any] = {
+        "operationId": route.id,
+        "summary": operation.summary,
+        "description": operation.description,
+        "tags": [tag_of(route)],
+        "parameters": [*parameters.path_parameters(route), *query(route), *parameters.header_parameters(route)],
+    }
+    if route.body is not None:
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+    found["responses"] = answers(route)
+    if not operation.secured:
+        found["security"] = []
+    return found
+
+
+def tag_of(route: Route) -> str:
+    """The heading under which an operation stands."""
+    if not route.operation.secured:
+        return "Service"
+    return "MLflow" if route.is_mlflow else "Registry"
+
+
+def query(route: Route) -> list[dict[str, Any]]:
+    """The parameters of a query, by its schema."""
+    return [] if route.query is None else [{"in": "query", "schema": route.query}]
+
+
+def answers(route: Route) -> dict[str, Any]:
+    """Everything that can be answered, by status."""
+    found: dict[str, Any] = {str(route.operation.status): success(route)}
+    found |= {str(status): refusals.name(route, status) for status in refusals.statuses(route)}
+    for status, schema in route.operation.otherwise.items():
+        said = " ".join((schema.__doc__ or "").split())
+        found[str(status)] = {"description": said, "headers": {REQUEST_ID: REQUEST_ID}, "content": content(schema)}
+    return found
+
+
+def success(route: Route) -> dict[str, Any]:
+    """What is answered when all goes well."""
+    answer, created = route.operation.answer, route.operation.status == 201  # noqa: PLR2004
+    headers = [REQUEST_ID, *(["Location"] if created else [])]
+    found: dict[str, Any] = {"description": "Done.", "headers": {name: name for name in headers}}
+    if answer is not None:
+        found["content"] = content(answer) | {kind: {"schema": {"type": "string"}} for kind in route.operation.media}
+    return found
+
+
+def content(answer: Any) -> dict[str, Any]:
+    """A JSON answer by its schema, or a text by its media type."""
+    if isinstance(answer, str):
+        return {answer: {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": answer}}

@@ -1,0 +1,80 @@
+"""The parameters that do not stand in the schema of a query: variable parts of paths, and headers."""
+
+from typing import Any
+
+from registry.domain import names
+from registry.faces.openapi.routes import Route
+from registry.vocabulary import Stage
+
+NUMBER = {"type": "integer", "minimum": 1, "maximum": names.HIGHEST_NUMBER}
+ID = {"type": "integer", "minimum": 1}
+
+PATH: dict[str, tuple[str, dict[str, Any]]] = {
+    "name": ("The name of the registered model.", {"type": "string", "minLength": 1, "maxLength": names.NAME_MAX}),
+    "number": ("The number of the version.", NUMBER),
+    "stage": ("The stage, by its exact name.", {"type": "string", "enum": [str(stage) for stage in Stage]}),
+    "alias": ("The alias.", {"type": "string", "minLength": 1, "maxLength": names.ALIAS_MAX}),
+    "key": (
+        "The key of the tag. Slashes in it are part of the key.",
+        {"type": "string", "minLength": 1, "maxLength": names.TAG_KEY_MAX},
+    ),
+    "comment_id": ("The id of the comment.", ID),
+}
+"""What every variable part of a path means, by its name."""
+
+REQUEST_ID = (
+    "An id under which the request is found in the service's log and in the audit log: letters, digits and `._:/+=-`, "
+    "at most 128. Anything else is replaced by an id of the service's own."
+)
+REASON = (
+    "Why the caller changes something, for the audit log; percent-encoded UTF-8 where it is not ASCII. At most "
+    f"{names.REASON_MAX} characters. A `reason` in the body takes precedence."
+)
+HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "X-Request-ID": (REQUEST_ID, {"type": "string"}),
+    "X-Registry-Reason": (REASON, {"type": "string"}),
+}
+"""Headers that requests may bear."""
+
+ANSWER_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The id of the request, as in the logs.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    },
+    "Location": {
+        "description": "Where the new thing is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "Retry-After": {
+        "description": "After how many seconds to try again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+"""Headers that answers bear."""
+
+
+def path_parameters(route: Route) -> list[dict[str, Any]]:
+    """The variable parts of a path."""
+    return [path_parameter(name) for _, name in route.parts]
+
+
+def path_parameter(name: str) -> dict[str, Any]:
+    """One variable part of a path."""
+    description, schema = PATH[name]
+    return {"in": "path", "name": name, "required": True, "description": description, "schema": schema}
+
+
+def header_parameters(route: Route) -> list[str]:
+    """The headers that a request may bear, by the names of their components."""
+    found = ["X-Request-ID"]
+    if route.writes:
+        found.append("X-Registry-Reason")
+    return found

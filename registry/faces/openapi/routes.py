@@ -1,0 +1,76 @@
+"""The routes of the contract: every route that says of itself what it is."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Flask
+from marshmallow import Schema
+from werkzeug.routing import Rule
+
+from registry.faces.contract import Operation, operation_of
+
+VERBS = ("get", "post", "put", "patch", "delete")
+TWICE = "/ajax-api/"
+"""MLflow's routes answer under this prefix, too; the contract has them once."""
+PART = re.compile(r"<(?:(\w+):)?(\w+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One verb on one path."""
+
+    verb: str
+    rule: Rule
+    operation: Operation
+
+    @property
+    def path(self) -> str:
+        """The path as OpenAPI writes it."""
+        return PART.sub(r"{\2}", self.rule.rule)
+
+    @property
+    def id(self) -> str:
+        """A name for programs that are generated from the contract."""
+        return f"{self.rule.endpoint.replace('.', '_')}_{self.verb}"
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """The variable parts of the path, each with its converter, which may be empty."""
+        return PART.findall(self.rule.rule)
+
+    @property
+    def is_mlflow(self) -> bool:
+        """Whether it belongs to the MLflow face."""
+        return "/mlflow/" in self.rule.rule
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether it belongs to our own face."""
+        return self.rule.rule.startswith("/api/v1/")
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something. MLflow's route with two verbs only reads."""
+        return self.verb != "get" and not {"GET", "POST"} <= (self.rule.methods or set())
+
+    @property
+    def query(self) -> type[Schema] | None:
+        """The schema of the query, if it takes one. MLflow's route with two verbs reads either query or body."""
+        return self.operation.query or (self.operation.body if self.verb == "get" else None)
+
+    @property
+    def body(self) -> type[Schema] | None:
+        """The schema of the body, if it takes one."""
+        return None if self.verb == "get" else self.operation.body
+
+
+def routes(app: Flask) -> Iterator[Route]:
+    """Every route of the contract, by path and verb."""
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        operation = operation_of(app.view_functions[rule.endpoint])
+        if operation is None or rule.rule.startswith(TWICE):
+            continue
+        for verb in VERBS:
+            if verb.upper() in (rule.methods or ()):
+                yield Route(verb, rule, operation)
