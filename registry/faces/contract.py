@@ -21,8 +21,8 @@ class Operation:
     """The schema of a JSON answer, or the media type of a text."""
     status: int = 200
     """The status of success."""
-    media: tuple[str, ...] = ()
-    """Media types in which the answer comes besides JSON, as text."""
+    files: tuple[str, ...] = ()
+    """Media types in which the route answers besides JSON, where it is asked to."""
     secured: bool = True
     """Whether it takes a credential."""
     creates: bool = False

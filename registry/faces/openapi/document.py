@@ -104,7 +104,7 @@ def success(route: Route) -> dict[str, Any]:
     headers = [REQUEST_ID, *(["Location"] if created else [])]
     found: dict[str, Any] = {"description": "Done.", "headers": {name: name for name in headers}}
     if answer is not None:
-        found["content"] = content(answer) | {kind: {"schema": {"type": "string"}} for kind in route.operation.media}
+        found["content"] = content(answer) | {kind: {"schema": {"type": "string"}} for kind in route.operation.files}
     return found
 
 

@@ -19,6 +19,8 @@ PATH: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "minLength": 1, "maxLength": names.TAG_KEY_MAX},
     ),
     "comment_id": ("The id of the comment.", ID),
+    "model_id": ("The id of the deleted model.", ID),
+    "token_id": ("The id of the token.", ID),
 }
 """What every variable part of a path means, by its name."""
 
@@ -63,12 +65,12 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
 
 def path_parameters(route: Route) -> list[dict[str, Any]]:
     """The variable parts of a path."""
-    return [path_parameter(name) for _, name in route.parts]
+    return [path_parameter(kind, name) for kind, name in route.parts]
 
 
-def path_parameter(name: str) -> dict[str, Any]:
+def path_parameter(kind: str, name: str) -> dict[str, Any]:
     """One variable part of a path."""
-    description, schema = PATH[name]
+    description, schema = PATH.get(name, ("", ID if kind == "int" else {"type": "string"}))
     return {"in": "path", "name": name, "required": True, "description": description, "schema": schema}
 
 
