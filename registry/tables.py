@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
 
@@ -227,6 +228,25 @@ class Comment(Base):
     text: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """The answer to a request that a principal has sent under a key; `key` and `request` are SHA-256 digests."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        CheckConstraint("octet_length(key) = 32", name="key"),
+        CheckConstraint("octet_length(request) = 32", name="request"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
+
+    principal: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    request: Mapped[bytes]
+    status: Mapped[int] = mapped_column(Integer)
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB)
+    body: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class StageInterval(Base):

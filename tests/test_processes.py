@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.mlflow.servers import environment, free_port, process
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-for-processes-0123456789"
 MLFLOW = "/api/2.0/mlflow/"
+Answer = TypeVar("Answer")
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +44,28 @@ def service_environment(database_url: str, port: int) -> dict[str, str]:
     )
 
 
-def send(port: int, verb: str, path: str, body: object = None) -> tuple[int, Any]:
+def send(port: int, verb: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
     """One request on a connection of its own, so that any worker may get it."""
+    status, answer = send_raw(port, verb, path, body, headers)
+    return status, json.loads(answer or b"{}")
+
+
+def send_raw(port: int, verb: str, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """One request, and the bytes of its answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-        connection.request(verb, path, None if body is None else json.dumps(body), headers)
+        given = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
+        connection.request(verb, path, None if body is None else json.dumps(body), given)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
+        return answer.status, answer.read()
     finally:
         connection.close()
 
 
-def at_once(jobs: list[Callable[[], tuple[int, Any]]]) -> list[tuple[int, Any]]:
+def at_once(jobs: list[Callable[[], Answer]]) -> list[Answer]:
     together = threading.Barrier(len(jobs))
 
-    def run(job: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+    def run(job: Callable[[], Answer]) -> Answer:
         together.wait(20)
         return job()
 
@@ -99,6 +106,46 @@ def test_promotions_leave_one_production(port: int, competitors: int) -> None:
     holders = send(port, "GET", f"/api/v1/models/{name}/stages/Production")[1]["items"]
     last = send(port, "GET", f"/api/v1/models/{name}/audit?action=model_version.transition&limit=1")[1]["items"]
     assert [holder["version"] for holder in holders] == [last[0]["version"]]
+
+
+@pytest.mark.parametrize("face", ["rest", "mlflow"])
+def test_200_requests_under_one_key_make_one_version_and_get_one_answer(port: int, face: str) -> None:
+    name, key = create_model(port), unique("key")
+    path, body = f"/api/v1/models/{name}/versions", {"source": "s3://b/k"}
+    if face == "mlflow":
+        path, body = MLFLOW + "model-versions/create", body | {"name": name}
+
+    def keep_asking() -> tuple[int, bytes]:
+        for _ in range(200):
+            status, answer = send_raw(port, "POST", path, body, {"Idempotency-Key": key})
+            if status != 409:
+                return status, answer
+            threading.Event().wait(0.02)
+        raise AssertionError("under way for ever")
+
+    answers = [answer for _ in range(10) for answer in at_once([keep_asking] * 20)]
+    assert len(answers) == 200
+    [(status, _)] = set(answers)
+    assert status in {200, 201}
+    created = send(port, "GET", f"/api/v1/models/{name}/audit?action=model_version.create")[1]["items"]
+    assert [event["version"] for event in created] == [1]
+
+
+@pytest.mark.parametrize("rivals", [2, 12])
+def test_of_changes_to_the_same_state_one_is_made(port: int, rivals: int) -> None:
+    path = f"/api/v1/models/{create_model(port)}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
+    tag = connection.getresponse().headers["ETag"]
+    connection.close()
+
+    def describe(words: str) -> tuple[int, Any]:
+        return send(port, "PATCH", path, {"description": words}, **{"If-Match": tag})
+
+    answers = at_once([lambda n=n: describe(str(n)) for n in range(rivals)])  # type: ignore[misc]
+    assert sorted(status for status, _ in answers) == [200] + [412] * (rivals - 1)
+    [won] = [answer["description"] for status, answer in answers if status == 200]
+    assert send(port, "GET", path)[1]["description"] == won
 
 
 def test_a_revoked_token_is_worthless_in_every_worker_at_once(port: int, database_url: str) -> None:

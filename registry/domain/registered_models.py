@@ -60,6 +60,16 @@ def lock(session: Session, name: str) -> Locked:
     return Locked(*row)
 
 
+def hold(session: Session, principal: Principal, name: str) -> None:
+    """Keep others from changing a model, or anything under it, for as long as this transaction goes on.
+
+    :raises Forbidden: the principal may not even read it.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    lock(session, name)
+
+
 def get(session: Session, principal: Principal, name: str) -> ModelDetail:
     """One model with its tags, aliases and newest versions.
 

@@ -35,6 +35,7 @@ NOT_CAPTURED = {
     "registry.stage_intervals": "follows from the transitions, written by a trigger beside the capture",
     "registry.alias_intervals": "follows from the alias events",
     "registry.name_intervals": "follows from the renames",
+    "registry.idempotency_keys": "answers kept for a day, so that a request sent again is not done again; no state",
     "audit.event": "is the log",
     "audit.private": "belongs to the log",
     "audit.stream": "belongs to the log",

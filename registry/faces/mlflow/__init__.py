@@ -8,6 +8,8 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.contract import operation
+from registry.faces.face import Face
+from registry.faces.idempotency import once
 from registry.faces.mlflow import model_versions, registered_models
 from registry.faces.mlflow.errors import refuse, refuse_http, render
 from registry.faces.mlflow.schemas import Nothing
@@ -43,7 +45,7 @@ def refuse_workspace() -> Response | None:
 def register(app: Flask) -> None:
     """Mount the face."""
     for prefix, name in PREFIXES.items():
-        face = Blueprint(name, __name__)
+        face = Face(name, __name__, once)
         face.before_request(inbound.authenticate)
         face.before_request(refuse_workspace)
         face.register_error_handler(RegistryError, refuse)

@@ -1,10 +1,13 @@
 """Our own REST API, `/api/v1`: everything the service can do, as `openapi.yaml` writes it down."""
 
-from flask import Blueprint, Flask, request
+from flask import Flask, request
 
 from registry.errors import RegistryError
 from registry.faces import inbound
+from registry.faces.face import Face
+from registry.faces.idempotency import once
 from registry.faces.rest import aliases, audit, comments, model_versions, registered_models, resolve, stages, tags
+from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http
 
 PREFIX = "/api/v1"
@@ -17,7 +20,8 @@ def name_the_model() -> None:
 
 def register(app: Flask) -> None:
     """Mount the face."""
-    face = Blueprint("rest", __name__)
+    # A request that is sent again gets its answer again, whatever has become of the state it was made for.
+    face = Face("rest", __name__, conditional, once)
     face.before_request(inbound.authenticate)
     face.before_request(name_the_model)
     face.register_error_handler(RegistryError, refuse)
