@@ -21,6 +21,8 @@ from sqlalchemy.exc import ArgumentError
 PREFIX = "REGISTRY_"
 TEST_PREFIX = "REGISTRY_TEST_"
 """Variables of the test suite, which the service leaves alone."""
+OF_THE_CLIENT = frozenset({"REGISTRY_URL", "REGISTRY_TOKEN"})
+"""Variables of the command line and the Python client, which say where a service is; no settings of one."""
 
 DRIVER = "postgresql+psycopg2"
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", DRIVER})
@@ -307,7 +309,7 @@ def readme_table() -> str:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+    return name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in OF_THE_CLIENT
 
 
 def _is_address(text: str) -> bool:

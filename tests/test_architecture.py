@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "vocabulary": set(),
     "errors": set(),
     "config": set(),
+    "client": set(),
     "db": {"config", "errors"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "config", "db", "tables", "domain"},

@@ -16,6 +16,10 @@ def test_without_any_variable_all_defaults_hold() -> None:
     assert from_env({"PATH": "/bin", "HOME": "/root"}) == Settings()
 
 
+def test_what_tells_the_client_where_a_service_is_is_no_setting_of_one() -> None:
+    assert from_env({"REGISTRY_URL": "http://registry.example", "REGISTRY_TOKEN": "mreg_x"}) == Settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "field", "expected"),
     [

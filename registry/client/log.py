@@ -1,0 +1,77 @@
+"""Calls about the audit log."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from registry.client.answers import Event
+from registry.client.base import Calls, query
+from registry.client.pages import Pages, Query
+from registry.client.transport import Call
+
+
+class LogCalls(Calls):
+    """The audit log."""
+
+    def events(
+        self,
+        model: str | None = None,
+        version: int | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        request_id: str | None = None,
+        order: str = "newest",
+        page_size: int = 100,
+    ) -> Pages[Event]:
+        """Audit events: who changed what, when and why.
+
+        `since` is inclusive, `until` exclusive; `actor` is a name or an id; `order` is newest or oldest (first).
+        """
+        asked = asked_of(model, version, actor, action, since, until, request_id, order)
+        return self._pages(Event, "/audit", [*asked, ("limit", str(page_size))])
+
+    def export(
+        self,
+        model: str | None = None,
+        version: int | None = None,
+        *,
+        format: str = "jsonl",  # noqa: A002 (the service's word)
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        request_id: str | None = None,
+        order: str = "oldest",
+    ) -> Iterator[bytes]:
+        """All audit events, however many, as a stream of lines with their line ends: `jsonl` gives the stored lines
+        byte for byte, `csv` columns.
+
+        :raises Unreachable: also where the stream broke off; what came before is not the whole.
+        """
+        asked = asked_of(model, version, actor, action, since, until, request_id, order)
+        return self._transport.lines(Call("GET", "/audit", [*asked, ("format", format)], stream=True))
+
+
+def asked_of(
+    model: str | None,
+    version: int | None,
+    actor: str | None,
+    action: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    request_id: str | None,
+    order: str,
+) -> Query:
+    """The question that pages and exports share."""
+    return query(
+        model=model,
+        version=version,
+        actor=actor,
+        action=action,
+        since=since,
+        until=until,
+        request_id=request_id,
+        order=order,
+    )

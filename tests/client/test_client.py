@@ -1,0 +1,158 @@
+"""Each call of the client against a running service."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from registry.client import Client, Conflict, Forbidden, NotFound
+from registry.vocabulary import Role
+from tests.factories import unique
+from tests.live import Live
+
+
+@pytest.fixture
+def model(remote: Client) -> str:
+    """A model with two versions, both without a stage."""
+    name = remote.register_model(unique(), description="Who leaves?", tags={"team": "retention"}).name
+    for number in (1, 2):
+        remote.register_version(name, f"s3://models/{number}", tags={"auc": f"0.{number}"})
+    return name
+
+
+def test_a_model_is_registered_read_described_renamed_and_deleted(remote: Client) -> None:
+    made = remote.register_model(unique("Größe %"), description="first", tags={"a": "b"})
+    assert remote.get_model(made.name) == made
+    assert (made.description, made.tags, made.aliases, made.latest_versions) == ("first", {"a": "b"}, {}, ())
+
+    assert remote.describe_model(made.name, None, reason="said too much").description is None
+    renamed = remote.rename_model(made.name, unique("New"))
+    assert renamed.id == made.id
+    remote.delete_model(renamed.name, reason="a try: Größe > 0")
+
+    with pytest.raises(NotFound):
+        remote.get_model(renamed.name)
+    [deletion] = remote.events(renamed.name, action="registered_model.delete")
+    assert deletion.reason == "a try: Größe > 0"
+
+
+def test_a_version_is_registered_read_described_and_deleted(remote: Client, model: str) -> None:
+    made = remote.register_version(model, "s3://models/3", run_id="a" * 32, run_link="https://x", description="third")
+    assert remote.get_version(model, 3) == made
+    assert (made.version, made.stage, made.run_id, made.description) == (3, "None", "a" * 32, "third")
+
+    assert remote.describe_version(model, 3, "better").description == "better"
+    remote.delete_version(model, 3)
+
+    with pytest.raises(NotFound):
+        remote.get_version(model, 3)
+
+
+def test_promotions_are_made_on_conditions_and_can_be_looked_up(remote: Client, model: str) -> None:
+    first = remote.transition(model, 1, "Production", expected_current=None, reason="first release")
+    assert first.stage == "Production"
+    with pytest.raises(Conflict, match="is held by version 1"):
+        remote.transition(model, 2, "Production", expected_current=None)
+    remote.transition(model, 2, "Production", expected_current=1, archive_existing=True)
+
+    assert remote.get_version(model, 1).stage == "Archived"
+    [now] = remote.holders(model, "Production")
+    assert (now.version, now.until, now.ended_by) == (2, None, None)
+    assert [tenure.version for tenure in remote.history(model, "Production")] == [2, 1]
+    [then] = remote.holders(model, "Production", at=now.since - timedelta(microseconds=1))
+    assert (then.version, then.reason) == (1, "first release")
+
+
+def test_a_uri_leads_to_a_version_now_and_at_a_moment(remote: Client, model: str) -> None:
+    remote.transition(model, 1, "Production")
+    uri = f"models:/{model}/Production"
+    found = remote.resolve(uri)
+    assert (found.version, found.download_uri, found.by.id) == (1, "s3://models/1", remote.whoami().id)
+
+    remote.transition(model, 2, "Production", archive_existing=True)
+
+    assert remote.resolve(uri).version == 2
+    assert remote.resolve(uri, at=found.since).version == 1
+    with pytest.raises(NotFound):
+        remote.resolve(uri, at=datetime(2000, 1, 1, tzinfo=UTC))
+
+
+def test_a_time_without_a_zone_is_refused_before_it_is_sent(remote: Client, model: str) -> None:
+    with pytest.raises(ValueError, match="has no time zone"):
+        remote.resolve(f"models:/{model}/1", at=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("version", [None, 2])
+def test_tags_are_set_and_removed_together(remote: Client, model: str, version: int | None) -> None:
+    before = remote.tags(model, version)
+    after = remote.set_tags(model, {"a/b c": "1", "x.y": "2", "ü": "%2F"} | dict.fromkeys(before), version)
+    assert after == remote.tags(model, version) == {"a/b c": "1", "x.y": "2", "ü": "%2F"}
+
+    remote.set_tag(model, "a/b c", "", version)
+    remote.unset_tag(model, "x.y", version)
+    remote.unset_tag(model, "never was", version)
+
+    assert remote.tags(model, version) == {"a/b c": "", "ü": "%2F"}
+
+
+def test_aliases_move_and_go(remote: Client, model: str) -> None:
+    remote.set_alias(model, "champion", 1)
+    remote.set_alias(model, "champion", 2)
+    assert remote.aliases(model) == {"champion": 2}
+    assert remote.get_alias(model, "champion") == 2
+    assert remote.get_version(model, 2).aliases == ("champion",)
+
+    remote.unset_alias(model, "champion")
+    remote.unset_alias(model, "champion")
+
+    with pytest.raises(NotFound):
+        remote.get_alias(model, "champion")
+
+
+@pytest.mark.parametrize("version", [None, 2])
+def test_comments_are_written_edited_and_deleted(remote: Client, model: str, version: int | None) -> None:
+    one = remote.comment(model, "Looks good.", version)
+    remote.comment(model, "I agree.", version)
+    edited = remote.edit_comment(model, one.id, "Looks very good.", version)
+    assert (edited.text, edited.author_name) == ("Looks very good.", remote.whoami().name)
+
+    remote.delete_comment(model, one.id, version)
+
+    assert [comment.text for comment in remote.comments(model, version)] == ["I agree."]
+
+
+def test_the_log_is_read_page_by_page(remote: Client, model: str) -> None:
+    every = [event.action for event in remote.events(model, order="oldest", page_size=1)]
+
+    assert every[0] == "registered_model.create"
+    assert every.count("model_version.create") == 2
+    event, _ = remote.events(model, action="model_version.create", actor=remote.whoami().name)
+    assert json.loads(event.line or "")["action"] == event.action
+    assert list(remote.events(model, since=event.at + timedelta(days=1))) == []
+
+
+def test_it_says_whom_the_service_takes_us_for(running: Live) -> None:
+    with running.client(Role.VIEWER) as viewer:
+        assert viewer.whoami().role == "viewer"
+        with pytest.raises(Forbidden):
+            viewer.register_model(unique())
+
+
+def test_a_watch_tells_of_changes_only(remote: Client, model: str) -> None:
+    remote.transition(model, 1, "Production")
+    watch = remote.watch(f"models:/{model}/Production", every=0.01)
+    first = watch.poll()
+    assert first is not None
+    assert first.version == 1
+    assert watch.poll() is None
+
+    remote.transition(model, 2, "Production", archive_existing=True)
+
+    changed = next(iter(watch))
+    assert changed.version == 2
+    assert watch.current == changed
+
+
+def test_a_watch_of_what_is_not_there_says_so(remote: Client, model: str) -> None:
+    with pytest.raises(NotFound):
+        next(iter(remote.watch(f"models:/{model}/Production")))

@@ -1,0 +1,272 @@
+"""Calls that go wrong: what is tried again, what is not, and what the caller is told."""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+
+from registry.client import (
+    Client,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from registry.vocabulary import Role
+from tests.cli.running import free_port
+from tests.client.proxy import DROP, LOSE, STALL, Answer, Proxy, misbehaving
+from tests.factories import unique
+from tests.live import Live
+
+BUSY = Answer(503, json.dumps({"type": "urn:model-registry:problem:unavailable", "detail": "Busy."}))
+IN_FLIGHT = Answer(409, json.dumps({"type": "urn:model-registry:problem:in-flight", "detail": "Under way."}))
+
+
+@pytest.fixture
+def proxy(running: Live) -> Iterator[Proxy]:
+    with misbehaving(running.service.port) as started:
+        yield started
+
+
+@pytest.fixture
+def through(proxy: Proxy, running: Live) -> Iterator[Client]:
+    """A client that speaks through the proxy."""
+    with Client(proxy.url, running.token, retries=2, patience=20) as client:
+        yield client
+
+
+@pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, Answer(502), Answer(504, "<html>"), Answer(429), IN_FLIGHT])
+def test_a_post_is_sent_again_with_its_key_and_done_once(through: Client, proxy: Proxy, mishap: object) -> None:
+    name = through.register_model(unique()).name
+    proxy.seen.clear()
+    proxy.script.append(mishap)
+
+    made = through.register_version(name, "s3://bucket/model")
+
+    first, second = proxy.sent("Idempotency-Key")
+    assert first == second
+    assert first
+    assert through.get_version(name, 1) == made
+    with pytest.raises(NotFound):
+        through.get_version(name, 2)
+
+
+def test_each_call_has_a_key_of_its_own(through: Client, proxy: Proxy) -> None:
+    name = through.register_model(unique()).name
+    through.register_version(name, "s3://bucket/model")
+    through.register_version(name, "s3://bucket/model")
+
+    assert len({*proxy.sent("Idempotency-Key")}) == 3
+
+
+@pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, Answer(502)])
+def test_setting_a_value_is_sent_again(through: Client, proxy: Proxy, mishap: object) -> None:
+    name = through.register_model(unique()).name
+    proxy.script.append(mishap)
+
+    through.set_tag(name, "team", "retention")
+
+    assert through.tags(name) == {"team": "retention"}
+
+
+@pytest.mark.parametrize("mishap", [LOSE, DROP, Answer(502)])
+def test_what_may_have_been_deleted_is_not_deleted_again(through: Client, proxy: Proxy, mishap: object) -> None:
+    name = through.register_model(unique()).name
+    proxy.seen.clear()
+    proxy.script.append(mishap)
+
+    with pytest.raises((Unreachable, Unavailable)):
+        through.delete_model(name)
+
+    assert [method for method, _, _ in proxy.seen] == ["DELETE"]
+
+
+def test_a_deletion_that_was_refused_for_now_is_sent_again(through: Client, proxy: Proxy) -> None:
+    name = through.register_model(unique()).name
+    proxy.script.append(BUSY)
+
+    through.delete_model(name)
+
+    with pytest.raises(NotFound):
+        through.get_model(name)
+
+
+def test_patience_ends_with_the_refusal(through: Client, proxy: Proxy) -> None:
+    proxy.script += [BUSY] * 3
+
+    with pytest.raises(Unavailable, match=r"^Busy\.$") as refused:
+        through.whoami()
+
+    assert refused.value.status == 503
+    assert len(proxy.seen) == 3
+
+
+@pytest.mark.parametrize("when", ["3600", "at a date"])
+def test_who_asks_to_wait_longer_than_patience_lasts_is_not_waited_for(
+    through: Client, proxy: Proxy, when: str
+) -> None:
+    header = when if when.isdecimal() else format_datetime(datetime(2099, 1, 1, tzinfo=UTC), usegmt=True)
+    proxy.script.append(Answer(503, headers={"Retry-After": header}))
+
+    with pytest.raises(Unavailable):
+        through.whoami()
+
+    assert len(proxy.seen) == 1
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "-1", ""])
+def test_a_retry_after_that_makes_no_sense_is_no_obstacle(through: Client, proxy: Proxy, nonsense: str) -> None:
+    proxy.script.append(Answer(503, headers={"Retry-After": nonsense}))
+
+    assert through.whoami().role == "administrator"
+
+
+def test_no_answer_is_unreachable() -> None:
+    port = free_port()
+
+    with Client(f"http://127.0.0.1:{port}", "x", retries=1) as client, pytest.raises(Unreachable) as failed:
+        client.whoami()
+
+    assert failed.value.detail == f"http://127.0.0.1:{port} does not answer: connection refused."
+    assert failed.value.status is None
+
+
+def test_a_service_that_takes_too_long_is_unreachable(proxy: Proxy) -> None:
+    proxy.script.append(STALL)
+
+    with Client(proxy.url, timeout=0.05, retries=0) as client, pytest.raises(Unreachable, match="took too long"):
+        client.whoami()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(through: Client, proxy: Proxy, status: int) -> None:
+    proxy.script.append(Answer(status, headers={"Location": "http://elsewhere.example/api"}))
+
+    with pytest.raises(UnexpectedAnswer, match=r"sends us on to http://elsewhere\.example/api"):
+        through.whoami()
+
+    assert len(proxy.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(404, "<html>"), Answer(400, '{"error_code": "INVALID"}'), Answer(200, "<html>"), Answer(500)]
+)
+def test_what_is_no_registry_is_said_to_be_none(through: Client, proxy: Proxy, answer: Answer) -> None:
+    proxy.script.append(answer)
+
+    with pytest.raises(UnexpectedAnswer):
+        through.whoami()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, Unauthenticated), (403, Forbidden)])
+def test_a_gate_in_between_refuses_as_the_service_would(
+    through: Client, proxy: Proxy, status: int, kind: type[ServiceError]
+) -> None:
+    proxy.script.append(Answer(status, "<html>"))
+
+    with pytest.raises(kind):
+        through.whoami()
+
+
+def test_a_fault_of_the_service_is_not_tried_again(through: Client, proxy: Proxy) -> None:
+    fault = {"type": "urn:model-registry:problem:internal-server-error", "detail": "A fault.", "request_id": "r-1"}
+    proxy.script.append(Answer(500, json.dumps(fault)))
+
+    with pytest.raises(ServiceError, match="A fault") as failed:
+        through.whoami()
+
+    assert type(failed.value) is ServiceError
+    assert (failed.value.status, failed.value.request_id) == (500, "r-1")
+    assert len(proxy.seen) == 1
+
+
+def test_refusals_are_told_apart(running: Live, remote: Client) -> None:
+    name = remote.register_model(unique()).name
+
+    with pytest.raises(Conflict) as taken:
+        remote.register_model(name)
+    assert taken.value.type == "urn:model-registry:problem:already-exists"
+    assert taken.value.request_id
+    with pytest.raises(Invalid):
+        remote.register_model("a/b")
+    with pytest.raises(NotFound):
+        remote.get_version(name, 1)
+    with running.client(Role.VIEWER) as viewer, pytest.raises(Forbidden):
+        viewer.register_model(unique())
+    with Client(running.url, "wrong") as stranger, pytest.raises(Unauthenticated):
+        stranger.whoami()
+    with Client(running.url) as nobody, pytest.raises(Unauthenticated):
+        nobody.whoami()
+
+
+def test_the_path_of_the_address_is_kept_and_pages_go_on_below_it(through: Client, proxy: Proxy) -> None:
+    name = through.register_model(unique()).name
+    for text in ("one", "two", "three"):
+        through.comment(name, text)
+    proxy.seen.clear()
+
+    assert [comment.text for comment in through.comments(name, page_size=2)] == ["one", "two", "three"]
+    assert len(proxy.seen) == 2
+    assert all(path.startswith("/behind/api/v1/") for _, path, _ in proxy.seen)
+
+
+def test_the_token_may_stand_in_the_address_and_shows_nowhere(running: Live, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Client(running.url.replace("//", f"//any:{running.token}@")) as client:
+        assert client.whoami().role == "administrator"
+        assert client.url == running.url
+        assert running.token not in repr(client)
+    client = Client(f"http://{running.token}@127.0.0.1:{free_port()}", retries=0)
+    with pytest.raises(Unreachable) as failed:
+        client.whoami()
+    assert running.token not in str(failed.value)
+    assert running.token not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:5055", "ftp://host", "http://", "http://host:port", "http://host/?x=1", "http://u:hush@host:1:2", ""],
+)
+def test_what_is_no_address_is_refused_without_repeating_a_token(address: str) -> None:
+    with pytest.raises(ValueError, match="no address of a registry") as refused:
+        Client(address)
+
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nend", "ümlaut"])
+def test_what_cannot_be_a_token_is_refused_without_repeating_it(token: str) -> None:
+    with pytest.raises(ValueError, match="no token has") as refused:
+        Client(token=token)
+
+    assert token not in str(refused.value)
+
+
+def test_the_surroundings_can_say_where_the_service_is(running: Live) -> None:
+    with Client.from_env({"REGISTRY_URL": running.url, "REGISTRY_TOKEN": running.token}) as client:
+        assert client.whoami().role == "administrator"
+    assert Client.from_env({}).url == "http://127.0.0.1:5055"
+
+
+def test_a_watch_stands_by_its_answer_while_the_service_is_away(running: Live, remote: Client, proxy: Proxy) -> None:
+    name = remote.register_model(unique()).name
+    for _ in range(2):
+        remote.register_version(name, "s3://bucket/model")
+    remote.transition(name, 1, "Production")
+    with Client(proxy.url, running.token, retries=0) as client:
+        changes = iter(client.watch(f"models:/{name}/Production", every=0.01))
+        assert next(changes).version == 1
+        remote.transition(name, 2, "Production", archive_existing=True)
+        proxy.script += [DROP, Answer(503), Answer(502)]
+
+        assert next(changes).version == 2
+
+    assert proxy.script == []
