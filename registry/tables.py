@@ -42,6 +42,8 @@ class Xid8(UserDefinedType[str]):
 
 
 LIVE = text("deleted_at IS NULL")
+DELETED = text("deleted_at IS NOT NULL")
+IN_TRASH = text("deleted_at IS NOT NULL AND purged_at IS NULL")
 OPEN = text("until IS NULL")
 BYTEWISE = Text(collation="C")
 
@@ -104,13 +106,18 @@ class Token(Base):
 
 
 class RegisteredModel(Base):
-    """A named line of model versions. `last_number` is the highest number ever given under this name."""
+    """A named line of model versions. `last_number` is the highest number ever given under this name.
+
+    The row of a purged model stays, so that its numbers are never given again.
+    """
 
     __tablename__ = "registered_models"
     __table_args__ = (
         Index("uq_registered_models_name", "name", unique=True, postgresql_where=LIVE),
         Index("ix_registered_models_updated_at", "updated_at", "name", postgresql_where=LIVE),
+        Index("ix_registered_models_deleted_at", "deleted_at", "id", postgresql_where=IN_TRASH),
         CheckConstraint("last_number >= 0", name="last_number"),
+        CheckConstraint("purged_at IS NULL OR deleted_at IS NOT NULL", name="purged_at"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -121,6 +128,7 @@ class RegisteredModel(Base):
     updated_at: Mapped[datetime]
     created_by: Mapped[str]
     deleted_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
 
     tags: Mapped[list["RegisteredModelTag"]] = relationship(
         lazy="raise", order_by="RegisteredModelTag.key", passive_deletes="all"
@@ -137,6 +145,7 @@ class ModelVersion(Base):
         CheckConstraint("number >= 1", name="number"),
         Index("ix_model_versions_stage", "model_id", "stage", "number", postgresql_where=LIVE),
         Index("ix_model_versions_run_id", "run_id", postgresql_where=LIVE),
+        Index("ix_model_versions_deleted_at", "deleted_at", "model_id", "number", postgresql_where=DELETED),
         Index(
             "ix_model_versions_updated_at",
             text("updated_at DESC"),
@@ -153,6 +162,7 @@ class ModelVersion(Base):
     run_id: Mapped[str] = mapped_column(BYTEWISE, server_default=text("''"))
     run_link: Mapped[str] = mapped_column(server_default=text("''"))
     logged_model_id: Mapped[str | None]
+    digest: Mapped[str | None]
     storage_location: Mapped[str | None]
     description: Mapped[str | None]
     created_at: Mapped[datetime]
@@ -250,17 +260,17 @@ class IdempotencyKey(Base):
 
 
 class StageInterval(Base):
-    """From when until when a version stood in a stage; written by the database alone."""
+    """From when until when a version stood in a stage; written by the database alone. Outlives a purged version."""
 
     __tablename__ = "stage_intervals"
     __table_args__ = (
-        version_key(__tablename__),
         CheckConstraint("until > since", name="until"),
         Index("uq_stage_intervals_open", "model_id", "number", unique=True, postgresql_where=OPEN),
         Index("ix_stage_intervals_stage", "model_id", "stage", "number", "since"),
+        Index("ix_stage_intervals_since", "model_id", "stage", "since", "number"),
     )
 
-    model_id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     stage: Mapped[str]
     since: Mapped[datetime] = mapped_column(primary_key=True)
@@ -320,6 +330,7 @@ class AuditEvent(Base):
         CheckConstraint("octet_length(body) <= 65535", name="body"),
         Index("ix_event_at", "at_us", "id"),
         Index("ix_event_model", "model_id", "at_us", "id"),
+        Index("ix_event_version", "model_id", "number", "at_us", "id", postgresql_where=text("number IS NOT NULL")),
         Index("ix_event_actor", "actor", "at_us", "id"),
         Index("ix_event_action", "action", "at_us", "id"),
         {"schema": "audit"},

@@ -1,6 +1,6 @@
 """The closed sets of words that every part shares: stages, roles, permissions, and what audit events are called.
 
-The audit actions stand again, in SQL, in the capture trigger of the first migration; a test compares both.
+The audit actions stand again, in SQL, in the capture trigger of the migrations; a test compares both.
 """
 
 from enum import StrEnum
@@ -34,7 +34,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     """Also promotes to and out of Production, sets aliases, renames and deletes."""
     ADMINISTRATOR = "administrator"
-    """Also manages tokens."""
+    """Also manages tokens, and restores or purges what was deleted."""
 
 
 class Permission(StrEnum):
@@ -59,7 +59,7 @@ class Permission(StrEnum):
     DELETE = "delete"
     """Delete registered models and model versions."""
     ADMINISTER = "administer"
-    """Create, list and revoke tokens."""
+    """Create, list and revoke tokens; see, restore and purge what was deleted."""
 
 
 class Action(StrEnum):
@@ -70,6 +70,7 @@ class Action(StrEnum):
     MODEL_DESCRIBE = "registered_model.describe"
     MODEL_DELETE = "registered_model.delete"
     MODEL_RESTORE = "registered_model.restore"
+    MODEL_PURGE = "registered_model.purge"
     MODEL_UPDATE = "registered_model.update"
     MODEL_TAG_SET = "registered_model_tag.set"
     MODEL_TAG_UNSET = "registered_model_tag.unset"
@@ -78,6 +79,7 @@ class Action(StrEnum):
     VERSION_TRANSITION = "model_version.transition"
     VERSION_DELETE = "model_version.delete"
     VERSION_RESTORE = "model_version.restore"
+    VERSION_PURGE = "model_version.purge"
     VERSION_UPDATE = "model_version.update"
     VERSION_TAG_SET = "model_version_tag.set"
     VERSION_TAG_UNSET = "model_version_tag.unset"

@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from registry.db import db, transaction, unaudited
-from registry.domain import audit, registered_models, stages
+from registry.domain import audit, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound
@@ -86,7 +86,7 @@ def test_a_dry_run_answers_what_would_be_and_keeps_nothing() -> None:
         moved = stages.transition(session, OPERATOR, name, 1, Stage.STAGING)
         assert moved.stage == Stage.STAGING
     assert len(events(name)) == 2
-    assert stages.holders(db.session(), OPERATOR, name, Stage.STAGING) == []
+    assert tenures.holders(db.session(), OPERATOR, name, Stage.STAGING) == []
 
 
 def test_a_dry_run_is_checked_by_the_database_too() -> None:

@@ -148,6 +148,83 @@ def test_of_changes_to_the_same_state_one_is_made(port: int, rivals: int) -> Non
     assert send(port, "GET", path)[1]["description"] == won
 
 
+# The same over our own face, and what only it can do.
+
+
+def create_model_v1(port: int, versions: int = 0) -> str:
+    name = unique()
+    assert send(port, "POST", "/api/v1/models", {"name": name})[0] == 201
+    for _ in range(versions):
+        assert send(port, "POST", f"/api/v1/models/{name}/versions", {"source": "s3://b/k"})[0] == 201
+    return name
+
+
+def transition(port: int, name: str, number: int, **body: object) -> tuple[int, Any]:
+    body = {"to": "Production", "archive_existing": True} | body
+    return send(port, "POST", f"/api/v1/models/{name}/versions/{number}/transitions", body)
+
+
+def holders(port: int, name: str) -> list[int]:
+    found = send(port, "GET", f"/api/v1/models/{name}/stages/Production")[1]["items"]
+    return [holder["version"] for holder in found]
+
+
+def test_64_creations_over_v1_give_64_consecutive_numbers(port: int) -> None:
+    name = create_model_v1(port)
+    path = f"/api/v1/models/{name}/versions"
+    answers = at_once([lambda: send(port, "POST", path, {"source": "s3://b/k"})] * 64)
+    assert {status for status, _ in answers} == {201}
+    assert sorted(answer["version"] for _, answer in answers) == list(range(1, 65))
+
+
+@pytest.mark.parametrize("competitors", [2, 3, 8, 20])
+def test_promotions_over_v1_leave_one_production(port: int, competitors: int) -> None:
+    name = create_model_v1(port, competitors)
+    answers = at_once([lambda n=n: transition(port, name, n) for n in range(1, competitors + 1)])  # type: ignore[misc]
+    assert {status for status, _ in answers} == {200}
+    last = send(port, "GET", f"/api/v1/models/{name}/stages/Production/history?limit=1")[1]["items"]
+    assert holders(port, name) == [last[0]["version"]]
+
+
+@pytest.mark.parametrize("current", [None, 21], ids=["empty stage", "held stage"])
+def test_of_20_who_expect_the_same_holder_one_wins_and_the_others_are_told_who(port: int, current: int | None) -> None:
+    name = create_model_v1(port, 21)
+    if current is not None:
+        transition(port, name, current)
+
+    def promotion(number: int) -> Callable[[], tuple[int, Any]]:
+        return lambda: transition(port, name, number, expected_current=current)
+
+    answers = at_once([promotion(number) for number in range(1, 21)])
+
+    [winner] = [answer["version"] for status, answer in answers if status == 200]
+    refused = [answer for status, answer in answers if status == 409]
+    assert len(refused) == 19
+    assert {holder["version"] for answer in refused for holder in answer["holders"]} == {winner}
+    assert all(f"is held by version {winner} (since " in answer["detail"] for answer in refused)
+    assert holders(port, name) == [winner]
+
+
+def test_parallel_rollbacks_take_turns(port: int) -> None:
+    name = create_model_v1(port, 2)
+    for number in (1, 2):
+        transition(port, name, number)
+    answers = at_once([lambda: send(port, "POST", f"/api/v1/models/{name}/stages/Production/rollback", {})] * 9)
+    assert {status for status, _ in answers} == {200}
+    assert sorted(answer["version"] for _, answer in answers) == [1] * 5 + [2] * 4
+    assert holders(port, name) == [1]
+
+
+def test_of_parallel_rollbacks_from_one_holder_one_wins(port: int) -> None:
+    name = create_model_v1(port, 2)
+    for number in (1, 2):
+        transition(port, name, number)
+    path = f"/api/v1/models/{name}/stages/Production/rollback"
+    answers = at_once([lambda: send(port, "POST", path, {"expected_current": 2})] * 20)
+    assert sorted(status for status, _ in answers) == [200] + [409] * 19
+    assert holders(port, name) == [1]
+
+
 def test_a_revoked_token_is_worthless_in_every_worker_at_once(port: int, database_url: str) -> None:
     def command(*words: str) -> str:
         env = service_environment(database_url, port)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session
@@ -29,6 +29,18 @@ class Amendment(TypedDict, total=False):
     """What becomes different; what is not in it stays."""
 
     description: str | None
+
+
+class Registration(TypedDict):
+    """What `create` is told of a version."""
+
+    source: str
+    run_id: NotRequired[str | None]
+    run_link: NotRequired[str]
+    description: NotRequired[str | None]
+    logged_model_id: NotRequired[str | None]
+    digest: NotRequired[str | None]
+    tags: dict[str, str]
 
 
 def get(session: Session, principal: Principal, name: str, number: int) -> ModelVersion:
@@ -63,17 +75,22 @@ def create(
     run_link: str = "",
     description: str | None = None,
     logged_model_id: str | None = None,
+    digest: str | None = None,
     tags: dict[str, str],
 ) -> ModelVersion:
     """Register one more version of a model, in stage None, with the next number.
 
+    `digest` is kept as it is given, never computed; without it, a copy has that of the version it is a copy of.
+
     :raises Forbidden: the principal may not register versions of it.
-    :raises Invalid: source, a text or a tag is not right.
+    :raises Invalid: source, a text, the digest or a tag is not right.
     :raises NotFound: no such model, or the source names a version that does not exist.
     """
     access.require(principal, Permission.REGISTER, name)
     check_texts(run_id, run_link, description, tags)
-    asked = sources.Asked(source, run_id, logged_model_id, is_prompt=tags.get(names.PROMPT_TAG, "").lower() == "true")
+    names.check_digest(digest)
+    is_prompt = tags.get(names.PROMPT_TAG, "").lower() == "true"
+    asked = sources.Asked(source, run_id, logged_model_id, is_prompt, digest)
     origin = sources.accept(session, principal, asked, settings_of(session))
     held = registered_models.lock(session, name)
     number = held.model.last_number + 1
@@ -88,6 +105,7 @@ def create(
         run_link=run_link,
         storage_location=origin.storage_location,
         logged_model_id=origin.logged_model_id,
+        digest=digest or origin.digest,
         description=description,
         created_at=held.instant,
         updated_at=held.instant,

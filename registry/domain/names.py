@@ -30,6 +30,7 @@ PROMPT_TEXT_TAG = "mlflow.prompt.text"
 
 TAG_KEY = re.compile(r"[/\w.\- :]*")
 ALIAS = re.compile(r"[\w\-]*")
+DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,128}")
 VERSION_LIKE = re.compile(r"[vV]\d+")
 
 CHARACTERS = (
@@ -92,6 +93,16 @@ def check_tags(tags: dict[str, str]) -> None:
     """:raises Invalid: one of the tags is not right."""
     for key, value in tags.items():
         check_tag(key, value)
+
+
+def check_digest(digest: str | None) -> None:
+    """:raises Invalid: not `<algorithm>:<hexadecimal digits>`."""
+    if digest is not None and not DIGEST.fullmatch(digest):
+        raise Invalid(
+            f"Invalid digest '{digest}'. Write it as <algorithm>:<32 to 128 hexadecimal digits>, all in lower case, "
+            "such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.",
+            "digest",
+        )
 
 
 def check_path(name: str, field: str) -> None:

@@ -30,6 +30,7 @@ class Asked:
     run_id: str | None
     logged_model_id: str | None
     is_prompt: bool
+    digest: str | None = None
 
     def refusal(self, why: str) -> Invalid:
         """A refusal of this source."""
@@ -38,12 +39,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is kept of it. `storage_location` is where the files are, if that is not the source itself."""
+    """What is kept of it. `storage_location` is where the files are, if that is not the source itself.
+
+    `digest` is that of the version it was copied from, if any.
+    """
 
     source: str
     run_id: str
     logged_model_id: str | None = None
     storage_location: str | None = None
+    digest: str | None = None
 
 
 def accept(session: Session, principal: Principal, asked: Asked, settings: Settings) -> Origin:
@@ -115,11 +120,14 @@ def accept_registered(session: Session, principal: Principal, asked: Asked) -> O
     same_run = asked.run_id is None or asked.run_id == version.run_id
     if not same_run or (asked.logged_model_id or version.logged_model_id) != version.logged_model_id:
         raise asked.refusal("The run_id and model_id request parameters must match the referenced model version.")
+    if asked.digest and version.digest and asked.digest != version.digest:
+        raise Invalid(f"'{asked.source}' has another digest: {version.digest}. Leave it out, or correct it.", "digest")
     return Origin(
         f"models:/{version.model.name}/{version.number}",
         version.run_id,
         version.logged_model_id,
         version.storage_location or version.source,
+        version.digest,
     )
 
 

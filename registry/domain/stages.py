@@ -1,32 +1,17 @@
-"""Stages: where the versions of a model stand, moves between them, and who stood where when."""
+"""Stages: where the versions of a model stand, and moves between them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Unpack
 
-from sqlalchemy import and_, func, literal, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from registry.domain import access, lookup, model_versions, principals, references
+from registry.domain import access, lookup, model_versions, registered_models, tenures
 from registry.domain.access import Principal
-from registry.domain.principals import Actor
-from registry.domain.references import during
+from registry.domain.model_versions import Locked, Registration
 from registry.errors import Conflict, Invalid
-from registry.tables import AuditEvent, ModelVersion, PrivateText, RegisteredModel, StageInterval
+from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Permission, Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Tenure:
-    """From when until when (None: it lasts) a version stood in a stage; who moved it there, and why."""
-
-    number: int
-    stage: Stage
-    since: datetime
-    until: datetime | None
-    by: Actor
-    reason: str | None
-    ended_by: Actor | None
 
 
 def transition(
@@ -54,11 +39,15 @@ def transition(
     held = model_versions.lock(session, name, number)
     if Stage.PRODUCTION in {to, held.version.stage}:
         access.require(principal, Permission.PROMOTE, name)
-    holders = standing_in(session, held.model.id, to)
-    if expected is not None and {holder.number for holder in holders} != {*expected}:
-        raise Conflict(describe_holders(session, held.model, to, expected))
-    for other in holders:
-        if archive_others and other is not held.version:
+    standing = standing_in(session, held.model.id, to)
+    check_expected(session, held.model, to, standing, expected)
+    return move(session, held, to, make_way=standing if archive_others else [])
+
+
+def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[ModelVersion]) -> ModelVersion:
+    """Archive those who make way, then let the version take its place; all at one time."""
+    for other in make_way:
+        if other is not held.version:
             other.stage = Stage.ARCHIVED
             other.updated_at = held.instant
     session.flush()  # who makes way is written down before who comes
@@ -67,6 +56,92 @@ def transition(
     held.model.updated_at = held.instant
     session.flush()
     return held.version
+
+
+def rollback(
+    session: Session, principal: Principal, name: str, stage: Stage, *, expected: Collection[int] | None = None
+) -> ModelVersion:
+    """Give a stage back to the version that held it before; all that stand there now go to Archived.
+
+    An empty stage goes back to its last holder. A second rollback returns to where the first one came from.
+
+    :raises Forbidden: the principal may not move versions into this stage.
+    :raises Invalid: not a stage that versions make way in.
+    :raises ModelNotFound: no such model.
+    :raises Conflict: nobody held it before, the one who did stands in Production, or others than the `expected` ones
+        stand in the stage.
+    """
+    access.require(principal, Permission.TRANSITION, name)
+    if stage is Stage.PRODUCTION:
+        access.require(principal, Permission.PROMOTE, name)
+    check_rollback(stage)
+    held = registered_models.lock(session, name)
+    standing = standing_in(session, held.model.id, stage)
+    check_expected(session, held.model, stage, standing, expected)
+    number = previous_holder(session, held.model, stage, [version.number for version in standing])
+    version = lookup.find_version(session, name, number)
+    if version.stage == Stage.PRODUCTION:
+        raise Conflict(
+            f"Stage {stage} of '{name}' was held before by version {number}, which stands in Production now: "
+            "a rollback does not take it from there. Move a version to the stage by a transition instead."
+        )
+    return move(session, Locked(version, held.model, held.instant), stage, make_way=standing)
+
+
+def check_rollback(stage: Stage) -> None:
+    """:raises Invalid: only where versions make way for one another there is somebody to go back to."""
+    if not stage.is_active:
+        active = " and ".join(stage for stage in Stage if stage.is_active)
+        raise Invalid(f"Stage {stage} has no holder to go back to: only {active} can be rolled back.", "stage")
+
+
+def previous_holder(session: Session, model: RegisteredModel, stage: Stage, standing: Collection[int]) -> int:
+    """The number whose tenure of a stage began last before that of its holders, of those who could hold it again.
+
+    :raises Conflict: there is none.
+    """
+    tenure = StageInterval
+    here = (tenure.model_id == model.id) & (tenure.stage == stage)
+    latest = select(func.max(tenure.since)).where(here, tenure.until.is_(None), tenure.number.in_(standing))
+    own = (ModelVersion.model_id == tenure.model_id) & (ModelVersion.number == tenure.number)
+    question = select(tenure.number).join(ModelVersion, own)
+    question = question.where(here, ModelVersion.deleted_at.is_(None), ModelVersion.stage != stage)
+    if standing:
+        question = question.where(tenure.since < latest.scalar_subquery())
+    number = session.scalar(question.order_by(tenure.since.desc(), tenure.number.desc()).limit(1))
+    if number is None:
+        raise Conflict(
+            f"Stage {stage} of '{model.name}' has no previous holder to go back to: no version that could stand there "
+            "again did so before. Move a version there by a transition instead."
+        )
+    return number
+
+
+def register(
+    session: Session,
+    principal: Principal,
+    name: str,
+    *,
+    stage: Stage | None,
+    archive_others: bool = False,
+    expected: Collection[int] | None = None,
+    **origin: Unpack[Registration],
+) -> ModelVersion:
+    """Register a version and, where a stage is given, move it there at once: by the rules of both, and both or neither.
+
+    :raises Forbidden: the principal may not register versions, or may not move them to this stage.
+    :raises Invalid: something of the version is not right, or others do not make way for this stage.
+    :raises NotFound: no such model, or the source names a version that does not exist.
+    :raises Conflict: other versions than the expected ones stand in the stage.
+    """
+    if stage is None:
+        return model_versions.create(session, principal, name, **origin)
+    access.require(principal, Permission.TRANSITION, name)
+    if stage is Stage.PRODUCTION:
+        access.require(principal, Permission.PROMOTE, name)
+    check_archiving(stage, archive_others=archive_others)
+    number = model_versions.create(session, principal, name, **origin).number
+    return transition(session, principal, name, number, stage, archive_others=archive_others, expected=expected)
 
 
 def check_archiving(to: Stage, *, archive_others: bool) -> None:
@@ -88,76 +163,17 @@ def standing_in(session: Session, model_id: int, stage: Stage) -> list[ModelVers
     return list(session.scalars(question.order_by(ModelVersion.number)))
 
 
-def describe_holders(session: Session, model: RegisteredModel, stage: Stage, expected: Collection[int]) -> str:
-    """Say who stands in a stage, and since when, instead of those expected."""
-    standing = select(StageInterval.number, StageInterval.since).where(
-        StageInterval.model_id == model.id, StageInterval.stage == stage, StageInterval.until.is_(None)
-    )
-    rows = session.execute(standing.order_by(StageInterval.number))
-    held_by = ", ".join(f"version {number} (since {since.isoformat()})" for number, since in rows) or "no version"
+def check_expected(
+    session: Session,
+    model: RegisteredModel,
+    stage: Stage,
+    standing: Collection[ModelVersion],
+    expected: Collection[int] | None,
+) -> None:
+    """:raises Conflict: others than those expected stand in a stage; it says who, since when and by whom."""
+    if expected is None or {version.number for version in standing} == {*expected}:
+        return
+    found = tenures.present(session, model.id, stage)
+    held_by = ", ".join(map(str, found)) or "no version"
     wanted = ", ".join(f"version {number}" for number in sorted(expected)) or "no version"
-    return f"Stage {stage} of '{model.name}' is held by {held_by}, not by {wanted} as expected."
-
-
-def holders(
-    session: Session, principal: Principal, name: str, stage: Stage, at: datetime | None = None
-) -> list[Tenure]:
-    """Who stands in a stage now, or stood there at a moment; the highest number first.
-
-    :raises Forbidden: the principal may not read the model.
-    :raises ModelNotFound: no such model now.
-    """
-    return tenures(session, principal, name, stage, at, everything=False)
-
-
-def history(session: Session, principal: Principal, name: str, stage: Stage) -> list[Tenure]:
-    """Who stood in a stage from when until when, the latest first.
-
-    :raises Forbidden: the principal may not read the model.
-    :raises ModelNotFound: no such model now.
-    """
-    return tenures(session, principal, name, stage, None, everything=True)
-
-
-def tenures(
-    session: Session, principal: Principal, name: str, stage: Stage, at: datetime | None, *, everything: bool
-) -> list[Tenure]:
-    """Intervals of a stage with the events that opened and closed them."""
-    access.require(principal, Permission.READ, name)
-    model_id = model_called(session, name, at)
-    closing = aliased(AuditEvent)
-    stream = func.concat(literal("model:"), StageInterval.model_id)
-    reason = and_(PrivateText.event_id == AuditEvent.id, PrivateText.field == "reason")
-    question = (
-        select(StageInterval, AuditEvent.actor, PrivateText.content, closing.actor)
-        .join(AuditEvent, and_(AuditEvent.stream == stream, AuditEvent.seq == StageInterval.opened_seq))
-        .outerjoin(closing, and_(closing.stream == stream, closing.seq == StageInterval.closed_seq))
-        .outerjoin(PrivateText, reason)
-        .where(StageInterval.model_id == model_id, StageInterval.stage == stage)
-        .order_by(StageInterval.since.desc(), StageInterval.number.desc())
-    )
-    if not everything:
-        question = question.where(during(StageInterval.since, StageInterval.until, timed=at is not None))
-    rows = session.execute(question, {"at": at}).all()
-    called = principals.names_of(session, {actor for _, by, _, ended_by in rows for actor in (by, ended_by) if actor})
-
-    def actor(one: str) -> Actor:
-        return Actor(one, called.get(one, one))
-
-    return [
-        Tenure(
-            row.number, Stage(row.stage), row.since, row.until, actor(by), why, actor(ended_by) if ended_by else None
-        )
-        for row, by, why, ended_by in rows
-    ]
-
-
-def model_called(session: Session, name: str, at: datetime | None) -> int:
-    """The id of the model that has this name, or had it at a moment.
-
-    :raises ModelNotFound: none.
-    """
-    if at is None:
-        return lookup.find_model(session, name).id
-    model_id = session.scalar(references.model_called(timed=True), {"name": name, "at": at})
-    return model_id or lookup.find_model(session, name).id
+    raise Conflict(f"Stage {stage} of '{model.name}' is held by {held_by}, not by {wanted} as expected.", holders=found)

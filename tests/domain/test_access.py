@@ -26,7 +26,9 @@ from registry.domain import (
     searching,
     stages,
     tags,
+    tenures,
     tokens,
+    transitions,
 )
 from registry.domain.access import ANONYMOUS, OPERATOR, Principal
 from registry.domain.audit import Question
@@ -35,7 +37,7 @@ from registry.domain.searching import Search
 from registry.errors import Forbidden
 from registry.tables import AuditEvent
 from registry.vocabulary import Permission, Role, Stage
-from tests.factories import make_model, make_version, unique
+from tests.factories import make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -94,7 +96,7 @@ def test_a_refusal_says_what_is_missing_and_which_role_would_do() -> None:
 
 @dataclass(frozen=True)
 class World:
-    """What there is to act on: a model with 1 in Staging and 2 in Production, and what hangs on it."""
+    """What there is to act on: a model with 1 in Staging and 2 in Production, and others there before them."""
 
     name: str
     comment: int
@@ -104,8 +106,11 @@ class World:
 def make_world() -> World:
     sam = somebody(ADMINISTRATOR)
     name = make_model(sam, team="risk")
-    make_version(name, sam, Stage.STAGING, team="risk")
-    make_version(name, sam, Stage.PRODUCTION)
+    make_version(name, sam, team="risk")
+    make_version(name, sam)
+    for number, stage in enumerate((Stage.STAGING, Stage.PRODUCTION), 1):
+        move(name, make_version(name, sam, stage), Stage.ARCHIVED, sam)
+        move(name, number, stage, sam)
     with transaction(sam) as session:
         aliases.set(session, sam, name, "champion", 1)
         comment = comments.create(session, sam, name, 1, "words").comment.id
@@ -113,14 +118,20 @@ def make_world() -> World:
     return World(name, comment, token)
 
 
+def register(session: Session, principal: Principal, name: str, stage: Stage) -> object:
+    return stages.register(session, principal, name, stage=stage, source="s3://b/k", tags={})
+
+
 Call = Callable[[Session, Principal, World], object]
 READING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.get, VIEWER, lambda s, p, w: registered_models.get(s, p, w.name)),
     (registered_models.latest_versions, VIEWER, lambda s, p, w: registered_models.latest_versions(s, p, w.name)),
+    (registered_models.hold, VIEWER, lambda s, p, w: registered_models.hold(s, p, w.name)),
     (model_versions.get, VIEWER, lambda s, p, w: model_versions.get(s, p, w.name, 1)),
     (model_versions.download_uri, VIEWER, lambda s, p, w: model_versions.download_uri(s, p, w.name, 1)),
-    (stages.holders, VIEWER, lambda s, p, w: stages.holders(s, p, w.name, Stage.STAGING)),
-    (stages.history, VIEWER, lambda s, p, w: stages.history(s, p, w.name, Stage.STAGING)),
+    (tenures.holders, VIEWER, lambda s, p, w: tenures.holders(s, p, w.name, Stage.STAGING)),
+    (tenures.history, VIEWER, lambda s, p, w: tenures.history(s, p, w.name, Stage.STAGING, limit=100)),
+    (transitions.search, VIEWER, lambda s, p, w: transitions.search(s, p, w.name, 1, limit=10)),
     (aliases.get, VIEWER, lambda s, p, w: aliases.get(s, p, w.name, "champion")),
     (aliases.all_of, VIEWER, lambda s, p, w: aliases.all_of(s, p, w.name)),
     (tags.all_of, VIEWER, lambda s, p, w: tags.all_of(s, p, w.name, 1)),
@@ -155,6 +166,10 @@ CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (stages.transition, CONTRIBUTOR, lambda s, p, w: stages.transition(s, p, w.name, 1, Stage.ARCHIVED)),
     (stages.transition, APPROVER, lambda s, p, w: stages.transition(s, p, w.name, 1, Stage.PRODUCTION)),
     (stages.transition, APPROVER, lambda s, p, w: stages.transition(s, p, w.name, 2, Stage.ARCHIVED)),
+    (stages.rollback, CONTRIBUTOR, lambda s, p, w: stages.rollback(s, p, w.name, Stage.STAGING)),
+    (stages.rollback, APPROVER, lambda s, p, w: stages.rollback(s, p, w.name, Stage.PRODUCTION)),
+    (stages.register, CONTRIBUTOR, lambda s, p, w: register(s, p, w.name, Stage.STAGING)),
+    (stages.register, APPROVER, lambda s, p, w: register(s, p, w.name, Stage.PRODUCTION)),
     (aliases.set, APPROVER, lambda s, p, w: aliases.set(s, p, w.name, "champion", 2)),
     (aliases.unset, APPROVER, lambda s, p, w: aliases.unset(s, p, w.name, "champion")),
     (tags.set_on_model, CONTRIBUTOR, lambda s, p, w: tags.set_on_model(s, p, w.name, "k", "v")),
@@ -174,11 +189,13 @@ ASK_NOTHING = {
     "access.may": "is what the others ask",
     "access.require": "is how the others ask",
     "comments.own": "serves edit and delete, which have asked",
+    "idempotency.claim": "keys are the caller's own; what is done under one asks",
+    "idempotency.keep": "serves whoever was allowed to do what it keeps the answer of",
+    "idempotency.lock_number": "serves claim",
     "registered_models.insert_model": "serves create, which has asked",
     "sources.accept": "serves create, which has asked; to read what is copied is asked for in its own test",
     "sources.accept_model": "serves accept",
     "sources.accept_registered": "serves accept",
-    "stages.tenures": "serves holders and history, and asks for them",
 }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from registry.db import db, transaction, unaudited
-from registry.domain import aliases, model_versions, references, registered_models, stages
+from registry.domain import aliases, model_versions, references, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Question, search
 from registry.domain.principals import Actor
@@ -538,7 +538,7 @@ def test_where_two_clocks_differ_a_name_leads_to_the_model_that_took_it_last() -
     answers = [resolve(f"models:/{name}{suffix}", at) for suffix in ("/latest", "/Production", f"/{made}")]
 
     assert [answer.version.number for answer in answers] == [made] * 3
-    assert [each.number for each in stages.holders(db.session(), OPERATOR, name, PRODUCTION, at)] == [made]
+    assert [each.number for each in tenures.holders(db.session(), OPERATOR, name, PRODUCTION, at)] == [made]
 
 
 def set_clock_ahead(name: str) -> None:

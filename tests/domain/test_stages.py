@@ -7,9 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db import transaction
-from registry.domain import audit, registered_models, stages
+from registry.domain import audit, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Question
+from registry.domain.tenures import Holder
 from registry.errors import Conflict, Forbidden, Invalid, VersionNotFound
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Action, Role, Stage
@@ -98,12 +99,15 @@ def test_a_conflict_says_who_holds_the_stage_and_since_when(session: Session) ->
     name = make_model()
     make_version(name)
     holder = make_version(name, stage=PRODUCTION)
-    [tenure] = stages.holders(session, OPERATOR, name, PRODUCTION)
+    [tenure] = tenures.holders(session, OPERATOR, name, PRODUCTION)
 
     with pytest.raises(Conflict) as refused, transaction(OPERATOR) as change:
         stages.transition(change, OPERATOR, name, 1, PRODUCTION, expected=[7])
 
-    assert f"held by version {holder} (since {tenure.since.isoformat()}), not by version 7" in refused.value.message
+    assert f"held by version {holder} (since {tenure.since.isoformat()}, by operator), not by version 7" in (
+        refused.value.message
+    )
+    assert refused.value.details == {"holders": [Holder(holder, tenure.since, tenure.by)]}
 
 
 def test_a_version_that_is_not_there_archives_nothing(session: Session) -> None:
@@ -163,10 +167,10 @@ def test_history_tells_who_stood_there_when_and_who_ended_it(session: Session) -
     with transaction(OPERATOR, reason="drift") as change:
         stages.transition(change, OPERATOR, name, 2, PRODUCTION, archive_others=True)
 
-    now, before = stages.history(session, OPERATOR, name, PRODUCTION)
+    now, before = tenures.history(session, OPERATOR, name, PRODUCTION, limit=100).items
 
     assert (now.number, now.until, now.by.id, now.reason) == (2, None, OPERATOR.id, "drift")
     assert before.ended_by is not None
     assert (before.number, before.until, before.ended_by.id) == (1, now.since, OPERATOR.id)
-    assert [t.number for t in stages.holders(session, OPERATOR, name, PRODUCTION)] == [2]
-    assert [t.number for t in stages.holders(session, OPERATOR, name, PRODUCTION, before.since)] == [1]
+    assert [t.number for t in tenures.holders(session, OPERATOR, name, PRODUCTION)] == [2]
+    assert [t.number for t in tenures.holders(session, OPERATOR, name, PRODUCTION, before.since)] == [1]

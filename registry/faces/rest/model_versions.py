@@ -4,26 +4,37 @@ from typing import Any, cast
 
 from flask import Blueprint, g
 
-from registry.domain import model_versions, stages
+from registry.domain import model_versions, stages, transitions
 from registry.domain.model_versions import Amendment
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
 from registry.faces.rest import schemas
-from registry.faces.rest.wire import created, load_body
+from registry.faces.rest.wire import PageQuery, created, expected, load_body, load_query
 
 Answer = dict[str, Any]
 New = tuple[Answer, int, dict[str, str]]
 Done = tuple[str, int]
 ONE = schemas.OneVersion()
+MOVES = schemas.Moves()
 
 
-@operation("Register a version", body=schemas.CreateVersion, answer=schemas.OneVersion, status=201)
+@operation(
+    "Register a version, and put it in a stage", body=schemas.CreateVersion, answer=schemas.OneVersion, status=201
+)
 def create(name: str) -> New:
     """POST /models/<name>/versions."""
     asked = load_body(schemas.CreateVersion)
-    with change() as session:
-        made = model_versions.create(session, g.principal, name, **asked)
+    reason, move = asked.pop("reason"), move_in(asked)
+    with change(reason) as session:
+        made = stages.register(session, g.principal, name, **move, **asked)
         return created(ONE.dump(made), "get_version", name=name, number=made.number)
+
+
+def move_in(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a registration says about a stage, taken out of it."""
+    move = {"expected": expected(asked)}
+    asked.pop("expected_current", None)
+    return move | {"stage": asked.pop("stage", None), "archive_others": asked.pop("archive_existing", False)}
 
 
 @operation("Get a version", answer=schemas.OneVersion)
@@ -52,10 +63,7 @@ def delete(name: str, number: int) -> Done:
 def transition(name: str, number: int) -> Answer:
     """POST /models/<name>/versions/<number>/transitions."""
     asked = load_body(schemas.Transition)
-    expected = None
-    if "expected_current" in asked:
-        expected = [] if asked["expected_current"] is None else [asked["expected_current"]]
-    with change(asked["reason"]) as session:
+    with change(asked["reason"], dry_run=asked["dry_run"]) as session:
         version = stages.transition(
             session,
             g.principal,
@@ -63,9 +71,17 @@ def transition(name: str, number: int) -> Answer:
             number,
             asked["to"],
             archive_others=asked["archive_existing"],
-            expected=expected,
+            expected=expected(asked),
         )
         return dict(ONE.dump(version))
+
+
+@operation("The moves of a version, newest first", query=PageQuery, answer=schemas.Moves)
+def moves(name: str, number: int) -> Answer:
+    """GET /models/<name>/versions/<number>/transitions."""
+    asked = load_query(PageQuery)
+    page = transitions.search(reading(), g.principal, name, number, limit=asked["limit"], token=asked["page_token"])
+    return dict(MOVES.dump(page))
 
 
 def mount(face: Blueprint) -> None:
@@ -76,3 +92,4 @@ def mount(face: Blueprint) -> None:
     face.patch(at + "/<int:number>", endpoint="amend_version")(amend)
     face.delete(at + "/<int:number>", endpoint="delete_version")(delete)
     face.post(at + "/<int:number>/transitions", endpoint="transition")(transition)
+    face.get(at + "/<int:number>/transitions", endpoint="transitions")(moves)

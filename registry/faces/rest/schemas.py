@@ -1,9 +1,11 @@
 """Requests and answers of `/api/v1`: version numbers are numbers, times RFC 3339 text in UTC, stages exact words."""
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
-from registry.faces.rest.wire import Answer, Input, NextPage, PageQuery, Text, Time, positive, stage
+from registry.faces.rest.wire import Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
 from registry.vocabulary import Action
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -37,23 +39,50 @@ class AmendModel(AmendVersion):
 
 
 class CreateVersion(Input):
-    """A version to register. `source`: where it comes from, such as `runs:/…`, `models:/m-…` or `s3://…`."""
+    """A version to register. `source`: where it comes from, such as `runs:/…`, `models:/m-…` or `s3://…`.
+
+    With `stage` it goes there at once, by the rules of a transition.
+    """
 
     source = Text(required=True)
     run_id = Text(load_default=None, allow_none=True)
     run_link = Text(load_default="")
     description = Text(load_default=None, allow_none=True)
     logged_model_id = Text(load_default=None, allow_none=True)
+    digest = Text(load_default=None, allow_none=True)
     tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
+    stage = stage()
+    archive_existing = flag()
+    expected_current = positive(allow_none=True)
+    reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
+
+    @validates_schema
+    def stage_comes_first(self, data: dict[str, Any], **_: Any) -> None:
+        """What belongs to a move says nothing where none is asked for."""
+        for field in ("archive_existing", "expected_current"):
+            if field in data and "stage" not in data:
+                raise ValidationError("Says nothing without 'stage'.", field)
 
 
-class Transition(Input):
-    """A move to a stage. With `expected_current`, only if that version (null: none) stands there now."""
+class Rollback(Input):
+    """A stage goes back to its previous holder.
 
-    to = stage(required=True)
-    archive_existing = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    With `expected_current`, only if that version (null: none) stands there now. With `dry_run` nothing is kept.
+    """
+
     reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
     expected_current = positive(allow_none=True)
+    dry_run = flag(load_default=False)
+
+
+class Transition(Rollback):
+    """A move to a stage. With `expected_current`, only if that version (null: none) stands there now.
+
+    With `dry_run` nothing is kept: the answer, or the refusal, is the one that would be.
+    """
+
+    to = stage(required=True)
+    archive_existing = flag(load_default=False)
 
 
 class TagValue(Input):
@@ -140,6 +169,7 @@ class OneVersion(Answer):
     run_id = fields.String()
     run_link = fields.String()
     logged_model_id = fields.String(allow_none=True)
+    digest = fields.String(allow_none=True)
     description = fields.String(allow_none=True)
     tags = fields.Function(lambda version: {tag.key: tag.value for tag in version.tags}, metadata=TEXTS)
     aliases = fields.Function(lambda version: [alias.alias for alias in version.aliases], metadata=NAMES)
@@ -207,6 +237,32 @@ class Tenures(Answer):
     items = fields.List(fields.Nested(Tenure))
 
 
+class PastTenures(Tenures):
+    """A page of who stood in a stage, the latest first."""
+
+    next = NextPage()
+
+
+class Move(Answer):
+    """A move of a version. `from` is null where it was registered or restored, `to` where it was deleted or purged."""
+
+    version = fields.Integer(attribute="number")
+    action = fields.String()
+    before = fields.String(data_key="from", allow_none=True)
+    after = fields.String(data_key="to", allow_none=True)
+    at = Time()
+    by = fields.Nested(Actor)
+    reason = fields.String(allow_none=True)
+    request_id = fields.String()
+
+
+class Moves(Answer):
+    """A page of moves, newest first."""
+
+    items = fields.List(fields.Nested(Move))
+    next = NextPage()
+
+
 class Resolved(Answer):
     """The version that a URI names. `since`, `by`: when it came into its stage, and who moved it there."""
 
@@ -216,6 +272,7 @@ class Resolved(Answer):
     source = fields.String(attribute="version.source")
     run_id = fields.String(attribute="version.run_id")
     logged_model_id = fields.String(attribute="version.logged_model_id", allow_none=True)
+    digest = fields.String(attribute="version.digest", allow_none=True)
     download_uri = fields.String()
     since = Time()
     by = fields.Nested(Actor)

@@ -1,18 +1,20 @@
-"""`/models/<name>/stages`: who stands in a stage now, who did at a moment, and from when until when."""
+"""`/models/<name>/stages`: who stands in a stage now, who did at a moment, from when until when; and the way back."""
 
 from typing import Any
 
 from flask import Blueprint, g
 
-from registry.domain import stages
+from registry.domain import stages, tenures
 from registry.errors import NotFound
 from registry.faces.contract import operation
-from registry.faces.inbound import reading
+from registry.faces.inbound import change, reading
 from registry.faces.rest import schemas
-from registry.faces.rest.wire import load_query
+from registry.faces.rest.wire import PageQuery, expected, load_body, load_query
 from registry.vocabulary import Stage
 
 TENURES = schemas.Tenures()
+HISTORY = schemas.PastTenures()
+ONE = schemas.OneVersion()
 
 
 def stage_called(word: str) -> Stage:
@@ -30,18 +32,31 @@ def stage_called(word: str) -> Stage:
 def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
     asked = load_query(schemas.At)
-    found = stages.holders(reading(), g.principal, name, stage_called(stage), asked["at"])
+    found = tenures.holders(reading(), g.principal, name, stage_called(stage), asked["at"])
     return dict(TENURES.dump({"items": found}))
 
 
-@operation("Who stood in a stage from when until when, the latest first", answer=schemas.Tenures)
+@operation("Who stood in a stage from when until when, the latest first", query=PageQuery, answer=schemas.PastTenures)
 def history(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>/history."""
-    found = stages.history(reading(), g.principal, name, stage_called(stage))
-    return dict(TENURES.dump({"items": found}))
+    asked = load_query(PageQuery)
+    page = tenures.history(
+        reading(), g.principal, name, stage_called(stage), limit=asked["limit"], token=asked["page_token"]
+    )
+    return dict(HISTORY.dump(page))
+
+
+@operation("Give a stage back to its previous holder", body=schemas.Rollback, answer=schemas.OneVersion)
+def rollback(name: str, stage: str) -> dict[str, Any]:
+    """POST /models/<name>/stages/<stage>/rollback."""
+    asked = load_body(schemas.Rollback)
+    with change(asked["reason"], dry_run=asked["dry_run"]) as session:
+        version = stages.rollback(session, g.principal, name, stage_called(stage), expected=expected(asked))
+        return dict(ONE.dump(version))
 
 
 def mount(face: Blueprint) -> None:
     """Give the face these routes."""
     face.get("/models/<name>/stages/<stage>", endpoint="stage_holders")(holders)
     face.get("/models/<name>/stages/<stage>/history", endpoint="stage_history")(history)
+    face.post("/models/<name>/stages/<stage>/rollback", endpoint="rollback")(rollback)

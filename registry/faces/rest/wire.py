@@ -87,6 +87,11 @@ def stage(**options: Any) -> fields.Enum[Stage]:
     return fields.Enum(Stage, by_value=True, **options)
 
 
+def flag(**options: Any) -> fields.Boolean:
+    """True or false, and nothing that could be taken for it."""
+    return fields.Boolean(truthy={True}, falsy={False}, **options)
+
+
 def positive(**options: Any) -> fields.Integer:
     """A whole number from 1."""
     return fields.Integer(strict=True, validate=validate.Range(1, names.HIGHEST_NUMBER), **options)
@@ -97,6 +102,13 @@ class PageQuery(Input):
 
     limit = fields.Integer(load_default=100, validate=validate.Range(1, PAGE_MAX))
     page_token = Text(load_default=None)
+
+
+def expected(asked: dict[str, Any]) -> list[int] | None:
+    """Which versions a caller expects in a stage: the one it names, none at null; None if it says nothing."""
+    if "expected_current" not in asked:
+        return None
+    return [] if asked["expected_current"] is None else [asked["expected_current"]]
 
 
 def load_body(schema: type[Input]) -> dict[str, Any]:
