@@ -2,6 +2,7 @@
 
 from flask import Flask, request
 
+from registry.domain import names
 from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.face import Face
@@ -18,12 +19,23 @@ def name_the_model() -> None:
     inbound.concerns((request.view_args or {}).get("name"))
 
 
+def check_path() -> None:
+    """Refuse a path with characters that the database cannot even look for; bodies and queries have schemas for that.
+
+    :raises Invalid: a part of the path has a NUL character.
+    """
+    for part, value in (request.view_args or {}).items():
+        if isinstance(value, str):
+            names.check_storable(part, value)
+
+
 def register(app: Flask) -> None:
     """Mount the face."""
     # A request that is sent again gets its answer again, whatever has become of the state it was made for.
     face = Face("rest", __name__, conditional, once)
     face.before_request(inbound.authenticate)
     face.before_request(name_the_model)
+    face.before_request(check_path)
     face.register_error_handler(RegistryError, refuse)
     for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, audit):
         part.mount(face)

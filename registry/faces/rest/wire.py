@@ -116,7 +116,10 @@ def load_body(schema: type[Input]) -> dict[str, Any]:
 
     :raises Invalid: no JSON object, or fields that are not right, each named.
     """
-    body = request.get_json()  # refuses another content type (415) and what is no JSON (400)
+    try:
+        body = request.get_json()  # refuses another content type (415) and what is no JSON (400)
+    except RecursionError:
+        raise Invalid("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise Invalid("The body must be a JSON object.")
     return load(schema, body)

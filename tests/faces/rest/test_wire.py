@@ -56,9 +56,29 @@ def test_a_bad_body_is_400_and_names_the_field(
     assert client.get(f"/api/v1/models/{name}/audit").get_json()["items"] == before
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"null", b"{", b"\xff", b'"{}"'])
+NO_OBJECTS = [b"", b"[]", b"7", b"null", b"{", b"\xff", b'"{}"', b"[" * 100_000, b'{"a":' * 100_000]
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS, ids=lambda body: repr(body[:12]))
 def test_what_is_no_json_object_is_400(client: FlaskClient, body: bytes) -> None:
     assert client.post("/api/v1/models", data=body, content_type="application/json").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "part"),
+    [
+        ("GET", "/models/a%00b", "name"),
+        ("DELETE", "/models/a%00b", "name"),
+        ("GET", "/models/a%00b/audit", "name"),
+        ("GET", "/models/a%00b/stages/Production/history", "name"),
+        ("PUT", "/models/{name}/tags/a%00b", "key"),
+        ("PUT", "/models/{name}/aliases/a%00b", "alias"),
+    ],
+)
+def test_a_nul_in_a_path_is_400_and_names_the_part(client: FlaskClient, verb: str, path: str, part: str) -> None:
+    answer = client.open("/api/v1" + path.format(name=make_model()), method=verb, json={"value": "v"})
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.get_json()["errors"]] == [part]
 
 
 def test_what_is_not_said_to_be_json_is_415(client: FlaskClient) -> None:
