@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from registry import config
+from registry.cli.serve import refuse_taken_port
 from registry.config import ConfigError, Settings
 from registry.server import url
 
@@ -134,6 +135,7 @@ def main() -> None:
         signal.signal(number, leave)
     try:
         settings = config.from_env(os.environ)
+        refuse_taken_port(settings)  # before the tour asks whoever listens there, and takes it for the service
     except ConfigError as error:
         fail(str(error))
     screen = Screen()

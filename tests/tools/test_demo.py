@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,24 @@ def test_a_second_tour_goes_on_where_the_first_ended(place: Path) -> None:
     assert "Traceback" not in first + second
     assert "\x1b" not in first
     assert all(len(line) <= 100 for line in (first + second).splitlines() if "export" not in line)
+
+
+def test_a_port_in_use_is_said_before_any_work(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.demo"],
+            env=environment(REGISTRY_DATA_DIR=str(place / "data"), REGISTRY_PORT=port),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"Error: Port {port} on 127.0.0.1 is in use")
+    assert len(ended.stderr.splitlines()) == 1
+    assert not (place / "data").exists()
 
 
 def test_a_service_that_cannot_start_ends_the_tour_with_its_line(place: Path) -> None:
