@@ -268,6 +268,7 @@ class StageInterval(Base):
         Index("uq_stage_intervals_open", "model_id", "number", unique=True, postgresql_where=OPEN),
         Index("ix_stage_intervals_stage", "model_id", "stage", "number", "since"),
         Index("ix_stage_intervals_since", "model_id", "stage", "since", "number"),
+        Index("ix_stage_intervals_holders", "model_id", "stage", "number", postgresql_where=OPEN),
     )
 
     model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)

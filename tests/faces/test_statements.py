@@ -1,15 +1,16 @@
-"""How many SQL statements a request takes: as many for many rows as for few."""
+"""How many SQL statements a request takes, and how many rows they look at: no more of either where there is much."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from registry.db import db, transaction
-from registry.domain import comments
+from registry.domain import aliases, comments, references
 from registry.domain.access import OPERATOR
 from registry.vocabulary import Stage
 from tests.factories import make_model, make_version, unique
@@ -80,3 +81,69 @@ def test_a_list_takes_a_constant_number_of_statements(
         counts.append(len(sent) - AUTHENTICATION)
     assert counts[1] <= at_most, sent
     assert counts[1] - counts[0] <= 2, "more rows, more statements"
+
+
+CHUNK = 200
+"""Versions made in one transaction: each event of one stream makes the next one of the same transaction dearer."""
+CROWD = """
+    INSERT INTO registry.model_versions (model_id, number, stage, source, created_at, updated_at, created_by)
+    SELECT m.id, n, 'Production', 's3://b/k', m.created_at, m.created_at, m.created_by
+    FROM registry.registered_models m, generate_series(CAST(:first AS integer), CAST(:last AS integer)) n
+    WHERE m.name = :name
+"""
+
+
+def worn(versions: int) -> str:
+    """A model whose versions were in Production one and all; the first one is there again, the others are archived."""
+    name = make_model()
+    for first in range(1, versions + 1, CHUNK):
+        with transaction(OPERATOR) as session:
+            session.execute(text(CROWD), {"name": name, "first": first, "last": min(first + CHUNK - 1, versions)})
+    for first in range(1, versions + 1, CHUNK):
+        with transaction(OPERATOR) as session:
+            session.execute(
+                text(
+                    "UPDATE registry.model_versions v SET stage = 'Archived' FROM registry.registered_models m "
+                    "WHERE m.id = v.model_id AND m.name = :name AND number BETWEEN :first AND :last AND number > 1"
+                ),
+                {"name": name, "first": first, "last": first + CHUNK - 1},
+            )
+    with transaction(OPERATOR) as session:
+        aliases.set(session, OPERATOR, name, "champion", versions // 2)
+    return name
+
+
+def rows_looked_at(app: Flask, uri: str) -> int:
+    """Over all steps of the plans of a resolution, the rows that were found and those that were thrown away."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, values: object, *___: object) -> None:
+        seen.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        references.resolve(db.session(), OPERATOR, uri)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    with db.engine.connect() as connection:
+        connection.execute(
+            text("SET LOCAL enable_seqscan = off")
+        )  # a small table's plan says nothing about a large one
+        plans: list[Any] = [
+            connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar()
+            for statement, values in seen
+        ]
+    return sum(touched(plan[0]["Plan"]) for plan in plans)
+
+
+def touched(plan: dict[str, Any]) -> int:
+    """The rows of a step and of those below it."""
+    own = int((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
+    return own + sum(touched(below) for below in plan.get("Plans", []))
+
+
+def test_to_resolve_looks_at_no_more_rows_where_many_versions_stood_before(app: Flask) -> None:
+    few, many = worn(10), worn(1000)
+    for rest in ("/Production", "/Archived", "/latest", "@champion", "/5"):
+        looked = [rows_looked_at(app, f"models:/{name}{rest}") for name in (few, many)]
+        assert looked[0] == looked[1] < 20, rest
