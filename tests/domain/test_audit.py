@@ -198,6 +198,23 @@ def test_time_never_goes_back_even_when_the_clock_does(session: Session) -> None
     assert times[-1] - times[0] >= timedelta(hours=1)
 
 
+def test_the_clock_is_read_when_a_change_has_its_turn_not_when_its_transaction_began(session: Session) -> None:
+    name = make_model()
+    with transaction(OPERATOR) as change:
+        change.execute(text("SELECT 1"))
+        with db.engine.connect() as bystander:
+            meanwhile = bystander.scalar(text("SELECT clock_timestamp()"))
+        registered_models.describe(change, OPERATOR, name, "later than that")
+    assert log(session, name)[-1].at > meanwhile
+
+
+def test_no_two_events_have_one_place_in_a_stream(session: Session) -> None:
+    make_model()
+    with pytest.raises(DBAPIError, match="uq_event_stream"):
+        session.execute(text("INSERT INTO audit.event (body, hash) SELECT body, hash FROM audit.event LIMIT 1"))
+    session.rollback()
+
+
 FORBIDDEN = [
     "UPDATE audit.event SET body = body",
     "DELETE FROM audit.event",
@@ -274,6 +291,14 @@ def test_erasable_and_long_texts_are_kept_apart_with_a_salted_digest(session: Se
     assert shown[Action.MODEL_DESCRIBE].reason == "asked to"
     values = [e.changes["value"][1] for e in everything if e.event.action == Action.MODEL_TAG_SET]
     assert sorted(values) == ["x", "x" * 5000]
+
+
+def test_the_same_words_have_another_digest_each_time(session: Session) -> None:
+    """Otherwise what was erased could be found again, by a list of the digests of likely texts."""
+    for name in (make_model(), make_model()):
+        act(lambda s, n=name: registered_models.describe(s, OPERATOR, n, "ok, ship it"), reason="ok, ship it")  # type: ignore[misc]
+    kept = session.scalars(select(PrivateText).where(PrivateText.content == "ok, ship it")).all()
+    assert len(kept) == len({text.salt for text in kept}) == 4
 
 
 ERASABLE: list[Callable[[Session, str, str], object]] = [
