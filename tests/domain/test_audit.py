@@ -135,6 +135,14 @@ def test_tokens_and_principals_have_events_of_their_own(session: Session) -> Non
     assert any(entry.changes.get("name") == [None, name] for entry in people)
 
 
+def test_what_is_kept_of_a_token_is_in_no_line_of_the_log(session: Session) -> None:
+    with transaction(OPERATOR) as change:
+        issued = tokens.create(change, OPERATOR, name=unique("robot"), role=Role.VIEWER)
+    [line] = session.scalars(select(AuditEvent.body).where(AuditEvent.object == f"token:{issued.id}"))
+    assert tokens.digest(issued.secret).hex() not in line
+    assert issued.secret not in line
+
+
 def test_every_action_of_the_log_is_in_the_vocabulary(session: Session) -> None:
     assert set(session.scalars(select(AuditEvent.action).distinct())) <= set(Action)
 
@@ -206,6 +214,15 @@ def test_the_clock_is_read_when_a_change_has_its_turn_not_when_its_transaction_b
             meanwhile = bystander.scalar(text("SELECT clock_timestamp()"))
         registered_models.describe(change, OPERATOR, name, "later than that")
     assert log(session, name)[-1].at > meanwhile
+
+
+def test_times_in_a_line_are_in_utc_whatever_the_session_thinks(session: Session) -> None:
+    name = make_model()
+    with transaction(OPERATOR) as change:
+        change.execute(text("SET LOCAL timezone = 'Asia/Tokyo'"))
+        model_versions.create(change, OPERATOR, name, source="s3://b/k", tags={})
+        change.flush()
+    assert log(session, name)[-1].changes["created_at"][1].endswith("+00:00")
 
 
 def test_no_two_events_have_one_place_in_a_stream(session: Session) -> None:

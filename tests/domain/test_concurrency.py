@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from registry.db import transaction
+from registry.db import db, transaction
 from registry.domain import audit, comments, registered_models, stages, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Question
@@ -153,6 +153,46 @@ def test_nobody_waits_for_the_writer_of_another_model(app: Flask) -> None:
         stages.transition(session, OPERATOR, free, 1, Stage.PRODUCTION)
         comments.create(session, OPERATOR, free, 1, "no wait")
         registered_models.create(session, OPERATOR, unique(), tags={"a": "b"})
+
+
+def tag_past_the_lock(session: Session, name: str, key: str) -> None:
+    """Tag a model as somebody at the database's own prompt would: without its lock."""
+    statement = (
+        "INSERT INTO registry.registered_model_tags SELECT id, :key, 'v' FROM registry.registered_models "
+        "WHERE name = :name"
+    )
+    session.execute(text(statement), {"key": key, "name": name})
+
+
+def test_the_stream_of_a_model_takes_its_events_one_by_one_even_past_the_lock(app: Flask, session: Session) -> None:
+    name = make_model()
+
+    def second() -> None:
+        with app.app_context(), transaction(OPERATOR) as change:
+            tag_past_the_lock(change, name, "b")
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(OPERATOR) as change:
+            tag_past_the_lock(change, name, "a")
+            waiting = pool.submit(second)
+            wait_until_somebody_waits()
+        waiting.result(20)
+    entries = audit.search(session, OPERATOR, Question(model=name), newest_first=False).items
+    assert [(entry.event.seq, entry.changes["key"]) for entry in entries[1:]] == [(2, [None, "a"]), (3, [None, "b"])]
+
+
+def wait_until_somebody_waits() -> None:
+    """Return once a transaction waits for another one to end."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with db.engine.connect() as bystander:
+        for _ in range(200):
+            if bystander.scalar(waiting):
+                return
+            bystander.rollback()
+            threading.Event().wait(0.05)
+    raise AssertionError("nobody waits")
 
 
 def test_readers_do_not_wait_for_the_writer_of_their_model(app: Flask, session: Session) -> None:
