@@ -334,6 +334,7 @@ class AuditEvent(Base):
         Index("ix_event_version", "model_id", "number", "at_us", "id", postgresql_where=text("number IS NOT NULL")),
         Index("ix_event_actor", "actor", "at_us", "id"),
         Index("ix_event_action", "action", "at_us", "id"),
+        Index("ix_event_request_id", "request_id", "at_us", "id"),
         {"schema": "audit"},
     )
 
@@ -349,8 +350,6 @@ class AuditEvent(Base):
     model_id: Mapped[int | None] = mapped_column(from_body("model_id", "bigint"))
     number: Mapped[int | None] = mapped_column(Integer, from_body("version", "integer"))
     request_id: Mapped[str] = mapped_column(BYTEWISE, from_body("request_id"))
-
-    private: Mapped[list["PrivateText"]] = relationship(lazy="raise")
 
 
 class PrivateText(Base):
