@@ -2,6 +2,8 @@
 
 import secrets
 
+from sqlalchemy import text
+
 from registry.db import transaction
 from registry.domain import model_versions, registered_models, stages
 from registry.domain.access import OPERATOR, Principal
@@ -40,3 +42,21 @@ def move(name: str, number: int, to: Stage, principal: Principal = OPERATOR, *, 
     """Move a version. Needs an application context."""
     with transaction(principal) as session:
         stages.transition(session, principal, name, number, to, archive_others=archive_others)
+
+
+def make_events(count: int, streams: int = 1) -> list[str]:
+    """Models with so many tags in all, set in one transaction, and so with as many events; returns their names.
+
+    Needs an application context.
+    """
+    names = [make_model() for _ in range(streams)]
+    with transaction(OPERATOR) as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        session.execute(
+            text(
+                "INSERT INTO registry.registered_model_tags SELECT m.id, 'key-' || n, 'value ' || n "
+                "FROM generate_series(1, :each) n, registry.registered_models m WHERE m.name = ANY (:names)"
+            ),
+            {"each": count // streams, "names": names},
+        )
+    return names

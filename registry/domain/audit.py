@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from registry.domain import access, lookup, paging, principals
+from registry.domain import access, paging, principals
 from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
 from registry.domain.principals import Actor
 from registry.errors import Invalid, ModelNotFound
-from registry.tables import AuditEvent, NameInterval
+from registry.tables import AuditEvent, NameInterval, PrivateText
 from registry.vocabulary import Action, Permission
 
 LIMIT_MAX = 1_000
 SIDES = ("before", "after")
+Events = Sequence[AuditEvent]
+Texts = dict[tuple[str, str], str]
+"""By field and side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,15 @@ class Question:
     action: Action | None = None
     since: datetime | None = None
     until: datetime | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An audit event, ready to be shown. `changes`: `{field: [before, after]}`.
 
-    A text that was erased, and one that is kept apart from the line, shows as `{"salted_sha256": …}` in `body` only;
-    `changes` and `reason` have the text itself as long as it is there.
+    A text that is kept apart from the line shows there as `{"salted_sha256": …}`; `changes` and `reason` have the text
+    itself as long as it is there, and that digest once it was erased (in `reason`: as JSON text).
     """
 
     event: AuditEvent
@@ -75,17 +79,37 @@ def search(
     :raises Invalid: a version without its model, or a token that is not one of this question.
     :raises ModelNotFound: no model ever had this name.
     """
-    access.require(principal, Permission.READ, question.model)
-    if question.number is not None and question.model is None:
-        raise Invalid("A version number says nothing without its model: give both.", "version")
-    keys = [Key(AuditEvent.at_us, newest_first), Key(AuditEvent.id, newest_first)]
+    keys = ordered(newest_first)
     mark = paging.fingerprint("audit", question, newest_first)
-    rows = select(AuditEvent).where(*conditions(session, question)).options(lookup.together(AuditEvent.private))
+    rows = matching(session, principal, question)
     if token:
         rows = rows.where(paging.after(keys, paging.decode(token, mark, keys)))
     found = list(session.scalars(rows.order_by(*(key.clause for key in keys)).limit(limit + 1)))
-    page = paging.cut(found, limit, mark, lambda event: [event.at_us, event.id])
+    page = paging.cut(found, limit, mark, place)
     return Page(entries(session, page.items), page.next_token)
+
+
+def ordered(newest_first: bool) -> list[Key]:
+    """The order of events: by time, and those of one time in the order in which they were written."""
+    return [Key(AuditEvent.at_us, newest_first), Key(AuditEvent.id, newest_first)]
+
+
+def place(event: AuditEvent) -> list[int]:
+    """Where an event stands in that order."""
+    return [event.at_us, event.id]
+
+
+def matching(session: Session, principal: Principal, question: Question) -> Select[AuditEvent]:
+    """The events that a question is about, in no order yet.
+
+    :raises Forbidden: the principal may not read the log.
+    :raises Invalid: a version without its model.
+    :raises ModelNotFound: no model ever had this name.
+    """
+    access.require(principal, Permission.READ, question.model)
+    if question.number is not None and question.model is None:
+        raise Invalid("A version number says nothing without its model: give both.", "version")
+    return select(AuditEvent).where(*conditions(session, question))
 
 
 def conditions(session: Session, question: Question) -> list[ColumnElement[bool]]:
@@ -103,6 +127,8 @@ def conditions(session: Session, question: Question) -> list[ColumnElement[bool]
         found.append(AuditEvent.at_us >= (question.since - EPOCH) // MICROSECOND)
     if question.until is not None:
         found.append(AuditEvent.at_us < (question.until - EPOCH) // MICROSECOND)
+    if question.request_id is not None:
+        found.append(AuditEvent.request_id == question.request_id)
     return found
 
 
@@ -114,18 +140,34 @@ def models_ever_called(session: Session, name: str) -> list[int]:
     return ids
 
 
-def entries(session: Session, events: Sequence[AuditEvent]) -> list[Entry]:
-    """Events with the names of their actors and with the texts that are kept apart."""
+def entries(session: Session, events: Events) -> list[Entry]:
+    """Events with the names of their actors and with the texts that are kept apart, in one question each."""
     called = principals.names_of(session, {event.actor for event in events})
-    return [entry(event, Actor(event.actor, called.get(event.actor, event.actor))) for event in events]
+    kept = texts_of(session, events)
+    return [
+        entry(event, Actor(event.actor, called.get(event.actor, event.actor)), kept.get(event.id, {}))
+        for event in events
+    ]
 
 
-def entry(event: AuditEvent, actor: Actor) -> Entry:
+def texts_of(session: Session, events: Events) -> dict[int, Texts]:
+    """What is kept apart from the lines of these events, by the id of the event."""
+    found: dict[int, Texts] = {}
+    if not events:
+        return found
+    kept = select(PrivateText.event_id, PrivateText.field, PrivateText.side, PrivateText.content)
+    of_these = PrivateText.event_id.in_([event.id for event in events])
+    for number, field, side, content in session.execute(kept.where(of_these)):
+        found.setdefault(number, {})[field, side] = content
+    return found
+
+
+def entry(event: AuditEvent, actor: Actor, texts: Texts) -> Entry:
     """One event with its texts put back."""
     line = json.loads(event.body)
-    texts = {(text.field, text.side): text.content for text in event.private}
     changes = {
         field: [texts.get((field, side), value) for side, value in zip(SIDES, sides, strict=True)]
         for field, sides in line["changes"].items()
     }
-    return Entry(event, line, actor, changes, texts.get(("reason", "after")))
+    digest = line["reason"] and json.dumps(line["reason"])
+    return Entry(event, line, actor, changes, texts.get(("reason", "after"), digest))

@@ -2,11 +2,11 @@
 
 import re
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from urllib.parse import unquote
 
-from flask import current_app, g, request
+from flask import Flask, current_app, g, request
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Authorization
 
@@ -98,3 +98,18 @@ def change(reason: str | None = None, *, dry_run: bool = False) -> Iterator[Sess
 def reading() -> Session:
     """The session of this request, for questions that change nothing."""
     return db.session()
+
+
+def reading_later() -> Callable[[], AbstractContextManager[Session]]:
+    """What opens a session for one question after the request has ended, while its answer is still being sent.
+
+    Between two questions no connection is held, however slowly the caller reads.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    @contextmanager
+    def opened() -> Iterator[Session]:
+        with app.app_context():
+            yield db.session()
+
+    return opened

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from flask import Flask
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -27,6 +28,7 @@ from registry.domain.audit import Entry, Question
 from registry.errors import Invalid, ModelNotFound
 from registry.tables import AuditEvent, Base, PrivateText, RegisteredModel
 from registry.vocabulary import Action, Role, Stage
+from tests.domain.test_concurrency import held_by_a_writer
 from tests.factories import make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -403,6 +405,76 @@ def test_search_by_each_filter_and_both_orders(session: Session, steward: Princi
     assert ask(until=all_of_it[2].at) == [1, 2]
     newest = audit.search(session, OPERATOR, Question(model=name)).items
     assert [entry.event.seq for entry in newest] == [5, 4, 3, 2, 1]
+
+
+def test_the_events_of_one_request_are_found(session: Session) -> None:
+    name, other = make_model(), make_model()
+    request_id = unique("request")
+    for model in (name, other):
+        with transaction(OPERATOR, request_id=request_id) as change:
+            model_versions.create(change, OPERATOR, model, source="s3://b/k", tags={"a": "1"})
+    found = audit.search(session, OPERATOR, Question(request_id=request_id), newest_first=False).items
+    assert [entry.line["model"] for entry in found] == [name, name, other, other]
+    of_one = audit.search(session, OPERATOR, Question(model=other, request_id=request_id)).items
+    assert [entry.line["model"] for entry in of_one] == [other, other]
+
+
+class Follower:
+    """Somebody who follows the log: asks again from a minute before the last event, and leaves out what is known.
+
+    Before now at the latest: where the clock was put back, the last event of some model may lie in the future.
+    """
+
+    OVERLAP = timedelta(seconds=60)
+
+    def __init__(self, start: datetime) -> None:
+        self.last = start
+        self.known: set[tuple[str, int]] = set()
+
+    def poll(self, session: Session) -> list[Entry]:
+        """The events that are new."""
+        start = min(self.last, datetime.now(UTC)) - self.OVERLAP
+        new = [entry for entry in since(session, start) if self.key(entry) not in self.known]
+        self.known |= {self.key(entry) for entry in new}
+        self.last = max([self.last, *(entry.at for entry in new)])
+        return new
+
+    @staticmethod
+    def key(entry: Entry) -> tuple[str, int]:
+        return entry.event.stream, entry.event.seq
+
+
+def since(session: Session, moment: datetime) -> Iterator[Entry]:
+    """All events from a moment on, oldest first, page by page."""
+    session.rollback()
+    token = None
+    while True:
+        question = Question(since=moment)
+        page = audit.search(session, OPERATOR, question, newest_first=False, limit=50, token=token)
+        yield from page.items
+        token = page.next_token
+        if token is None:
+            return
+
+
+def test_who_follows_with_an_overlap_sees_also_what_was_committed_late_and_nothing_twice(
+    app: Flask, session: Session
+) -> None:
+    slow, busy = make_model(), make_model()
+    make_version(busy)
+    follower = Follower(log(session, busy)[-1].at)
+    follower.poll(session)
+    with held_by_a_writer(app, slow):  # its event has its time already, but nobody sees it yet
+        seen = []
+        for stage in (Stage.STAGING, Stage.PRODUCTION, Stage.STAGING):
+            move(busy, 1, stage)
+            seen += follower.poll(session)
+    [late] = follower.poll(session)
+
+    assert [entry.changes["stage"][1] for entry in seen] == ["Staging", "Production", "Staging"]
+    assert (late.line["model"], late.event.action) == (slow, Action.COMMENT_CREATE)
+    assert late.at < seen[0].at, "who goes on from the last event alone would have missed it"
+    assert follower.poll(session) == []
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

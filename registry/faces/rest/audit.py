@@ -2,52 +2,54 @@
 
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint, Response, g
 
 from registry.domain import audit
 from registry.domain.audit import Question
 from registry.faces.contract import operation
-from registry.faces.inbound import reading
+from registry.faces.inbound import concerns, reading
 from registry.faces.rest import schemas
+from registry.faces.rest.audit_export import FILES, export
 from registry.faces.rest.wire import load_query
 
 EVENTS = schemas.Events()
+PAGE = 100
+FILTERS = ("actor", "action", "since", "until", "request_id")
 
 
-@operation("Audit events", query=schemas.AuditQuery, answer=schemas.Events)
-def search() -> dict[str, Any]:
+@operation("Audit events", query=schemas.AuditQuery, answer=schemas.Events, files=FILES)
+def search() -> dict[str, Any] | Response:
     """GET /audit."""
-    return answer(load_query(schemas.AuditQuery))
+    asked = load_query(schemas.AuditQuery)
+    return answer(asked, asked["model"], asked["version"])
 
 
-@operation("Audit events of one model", query=schemas.AuditQuery, answer=schemas.Events)
-def of_model(name: str) -> dict[str, Any]:
+@operation("Audit events of one model", query=schemas.ModelAuditQuery, answer=schemas.Events, files=FILES)
+def of_model(name: str) -> dict[str, Any] | Response:
     """GET /models/<name>/audit."""
-    return answer(load_query(schemas.AuditQuery) | {"model": name})
+    asked = load_query(schemas.ModelAuditQuery)
+    return answer(asked, name, asked["version"])
 
 
-@operation("Audit events of one version", query=schemas.AuditQuery, answer=schemas.Events)
-def of_version(name: str, number: int) -> dict[str, Any]:
+@operation("Audit events of one version", query=schemas.VersionAuditQuery, answer=schemas.Events, files=FILES)
+def of_version(name: str, number: int) -> dict[str, Any] | Response:
     """GET /models/<name>/versions/<number>/audit."""
-    return answer(load_query(schemas.AuditQuery) | {"model": name, "version": number})
+    return answer(load_query(schemas.VersionAuditQuery), name, number)
 
 
-def answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """Ask the log."""
-    question = Question(
-        model=asked["model"],
-        number=asked["version"],
-        actor=asked["actor"],
-        action=asked["action"],
-        since=asked["since"],
-        until=asked["until"],
-    )
+def answer(asked: dict[str, Any], model: str | None, number: int | None) -> dict[str, Any] | Response:
+    """Ask the log, for a page or for a file: a page is newest first, a file oldest first, unless they shall not be."""
+    concerns(model)
+    question = Question(model=model, number=number, **{name: asked[name] for name in FILTERS})
+    kind, order, limit = asked["format"], asked["order"], asked["limit"]
+    if kind != "json":
+        return export(question, kind, newest_first=order == "newest", limit=limit)
     page = audit.search(
         reading(),
         g.principal,
         question,
-        newest_first=asked["order"] == "newest",
-        limit=asked["limit"],
+        newest_first=order != "oldest",
+        limit=limit or PAGE,
         token=asked["page_token"],
     )
     return dict(EVENTS.dump(page))

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, REASON_MAX
-from registry.faces.rest.wire import Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
+from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, REASON_MAX
+from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
 from registry.vocabulary import Action
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -121,16 +121,42 @@ class ResolveQuery(At):
     uri = Text(required=True)
 
 
-class AuditQuery(PageQuery):
-    """Which audit events to show. `since` is inclusive, `until` exclusive; `actor` is a name or an id."""
+class VersionAuditQuery(PageQuery):
+    """Which audit events to show, and how. `since` is inclusive, `until` exclusive; `actor` is a name or an id.
 
-    model = Text(load_default=None)
-    version = positive(load_default=None)
+    `format`: `json` answers with a page, newest first, of 100 events where no limit is given and of 1000 at most;
+    `jsonl` and `csv` with a file of everything, oldest first, unless there is a limit.
+    """
+
     actor = Text(load_default=None)
     action = fields.Enum(Action, by_value=True, load_default=None)
     since = Time(load_default=None)
     until = Time(load_default=None)
-    order = fields.String(load_default="newest", validate=validate.OneOf(["newest", "oldest"]))
+    request_id = Text(load_default=None)
+    order = fields.String(load_default=None, validate=validate.OneOf(["newest", "oldest"]))
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "jsonl", "csv"]))
+    limit = fields.Integer(load_default=None, validate=validate.Range(1, HIGHEST_NUMBER))
+
+    @validates_schema
+    def check_paging(self, asked: dict[str, Any], **_: Any) -> None:
+        """A page has at most so many events; an export has no pages."""
+        if asked["format"] == "json":
+            if (asked["limit"] or 1) > PAGE_MAX:
+                raise ValidationError(f"A page has at most {PAGE_MAX} events; format=jsonl and csv have all.", "limit")
+        elif asked["page_token"] is not None:
+            raise ValidationError("An export has no pages: it holds all events unless there is a limit.", "page_token")
+
+
+class ModelAuditQuery(VersionAuditQuery):
+    """Which audit events of a model to show, and how."""
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1, HIGHEST_NUMBER))
+
+
+class AuditQuery(ModelAuditQuery):
+    """Which audit events to show, and how; `model` finds every model that has, or ever had, this name."""
+
+    model = Text(load_default=None)
 
 
 class Tags(Answer):
@@ -280,7 +306,10 @@ class Resolved(Answer):
 
 
 class Event(Answer):
-    """An audit event. `line` is the stored line, whose hash is `hash`; the rest is that line made readable."""
+    """An audit event. `line` is the stored line, whose hash is `hash`; the rest is that line made readable.
+
+    A text that was erased is shown as its digest, `{"salted_sha256": …}`; a reason as that in JSON.
+    """
 
     at = Time()
     actor = fields.Nested(Actor, attribute="actor")

@@ -66,7 +66,12 @@ class Time(fields.AwareDateTime):
             raise ValidationError("Not an RFC 3339 time with offset, such as 2026-11-24T14:03:00Z.") from None
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
-        return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return None if value is None else rfc3339(value)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as RFC 3339 has it, in UTC with a Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class NextPage(fields.String):
