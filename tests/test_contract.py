@@ -37,7 +37,9 @@ def test_the_checked_in_contract_is_what_the_routes_say() -> None:
 
 def test_every_route_is_in_the_contract(app: Flask) -> None:
     missing = {
-        rule.rule for rule in app.url_map.iter_rules() if operation_of(app.view_functions[rule.endpoint]) is None
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if operation_of(app.view_functions[rule.endpoint]) is None and not rule.rule.startswith("/docs/")
     }
     assert missing == set()
 

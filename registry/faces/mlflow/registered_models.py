@@ -131,15 +131,15 @@ def get_by_alias() -> Answer:
 def mount(face: Blueprint) -> None:
     """Give the face these routes."""
     at = "/registered-models/"
-    face.post(at + "create")(create)
-    face.post(at + "rename")(rename)
-    face.patch(at + "update")(update)
-    face.delete(at + "delete")(delete)
-    face.get(at + "get")(get)
-    face.get(at + "search")(search)
+    face.post(at + "create", endpoint="create_model")(create)
+    face.post(at + "rename", endpoint="rename_model")(rename)
+    face.patch(at + "update", endpoint="update_model")(update)
+    face.delete(at + "delete", endpoint="delete_model")(delete)
+    face.get(at + "get", endpoint="get_model")(get)
+    face.get(at + "search", endpoint="search_models")(search)
     face.route(at + "get-latest-versions", methods=["GET", "POST"])(get_latest_versions)
-    face.post(at + "set-tag")(set_tag)
-    face.delete(at + "delete-tag")(delete_tag)
+    face.post(at + "set-tag", endpoint="set_model_tag")(set_tag)
+    face.delete(at + "delete-tag", endpoint="delete_model_tag")(delete_tag)
     face.post(at + "alias")(set_alias)
     face.delete(at + "alias")(delete_alias)
     face.get(at + "alias")(get_by_alias)

@@ -31,8 +31,10 @@ class Route:
 
     @property
     def id(self) -> str:
-        """A name for programs that are generated from the contract."""
-        return f"{self.rule.endpoint.replace('.', '_')}_{self.verb}"
+        """A name for programs that are generated from the contract, such as `createModel`."""
+        view: str = self.rule.endpoint.rpartition(".")[2]
+        words = [*(["mlflow"] if self.is_mlflow else []), *view.split("_"), *([self.verb] if self.is_twofold else [])]
+        return words[0] + "".join(word.capitalize() for word in words[1:])
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -51,8 +53,13 @@ class Route:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something. MLflow's route with two verbs only reads."""
-        return self.verb != "get" and not {"GET", "POST"} <= (self.rule.methods or set())
+        """Whether it changes something. MLflow's route with two verbs does not."""
+        return self.verb != "get" and not self.is_twofold
+
+    @property
+    def is_twofold(self) -> bool:
+        """Whether one view answers two verbs."""
+        return {"GET", "POST"} <= (self.rule.methods or set())
 
     @property
     def query(self) -> type[Schema] | None:
