@@ -6,6 +6,7 @@ malformed one nothing but where it came from. JSON with escapes keeps control ch
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ ROOM_FOR_USER_AGENT = 500
 """Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
 LONGEST_ESCAPE = 12
 """Bytes that JSON needs for one character at most."""
+TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+"""Version, trace, parent span, flags; from version 01 on more may follow. Source: W3C Trace Context, section 3.2."""
 
 
 class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
@@ -68,10 +71,13 @@ class JsonFormatter(logging.Formatter):
 def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took: timedelta) -> str:
     """Return the line of one request; what the application knows about it stands in the environment."""
     code = int(str(status).split(None, 1)[0])
+    trace_id, span_id = trace_of(environ)
     return json.dumps(
         {
             "time": rfc3339(datetime.now(UTC)),
             "request_id": environ.get("registry.request_id"),
+            "trace_id": trace_id,
+            "span_id": span_id,
             "actor": environ.get("registry.actor"),
             "credential": environ.get("registry.credential") or None,
             "method": environ.get("REQUEST_METHOD"),
@@ -85,6 +91,14 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
             "bytes": sent,
         }
     )
+
+
+def trace_of(environ: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the trace that a request belongs to and the caller's span in it, if `traceparent` says so rightly."""
+    found = TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+    if found is None or (found[1] == "00" and found[4]):
+        return None, None
+    return found[2], found[3]
 
 
 def outcome(code: int) -> str:

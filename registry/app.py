@@ -19,6 +19,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             "REGISTRY_DATABASE_URL is not set. 'registry serve' brings a database of its own; this does not."
         )
     app = Flask("registry", static_folder=None)
+    app.url_map.merge_slashes = False  # it would redirect, with a page, where there is nothing to be found
     app.config["REGISTRY"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]

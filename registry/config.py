@@ -143,6 +143,21 @@ def _hosts(value: str) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def _origins(value: str) -> frozenset[str]:
+    origins = [origin.strip().lower() for origin in value.split(",")]
+    if "*" in origins:
+        raise _Refused("must name the origins: with '*' a page of anybody could use a token that it gets hold of")
+    for origin in origins:
+        named = re.fullmatch(r"(https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?", origin)
+        if not named:
+            raise _Refused(
+                "must be origins like https://host or https://host:8443, separated by commas, without a path"
+            )
+        if named[1] == "http" and not is_loopback(named[2]):
+            raise _Refused("must be https:// origins; http:// is taken for localhost and loopback addresses alone")
+    return frozenset(origins)
+
+
 def _setting(
     default: T,
     variable: str,
@@ -207,6 +222,11 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         2 * 1024 * 1024, "MAX_BODY_BYTES", _whole(64 * 1024, 256 * 1024 * 1024), "Longest request body.", unit="bytes"
+    )
+    cors_origins: frozenset[str] = _setting(
+        frozenset(), "CORS_ORIGINS", _origins,
+        "Origins (`https://host[:port]`) whose pages may call `/api/v1` from a browser, separated by commas.",
+        shown="none",
     )
     statement_timeout_ms: int = _setting(
         10_000, "STATEMENT_TIMEOUT_MS", _whole(100, 600_000), "Longest time of one SQL statement.", unit="milliseconds"

@@ -38,6 +38,8 @@ def test_a_line_holds_these_fields_and_no_others() -> None:
     assert found.pop("time").endswith("Z")
     assert found == {
         "request_id": "r-1",
+        "trace_id": None,
+        "span_id": None,
         "actor": "principal:1",
         "credential": "token:1",
         "method": "GET",
@@ -131,3 +133,35 @@ def test_what_gunicorn_says_of_a_malformed_request_is_cut_before_its_words(
     logger.warning("Worker %s is late: kept", 7)
 
     assert said == ["Invalid request from ip=1.2.3.4", "Worker 7 is late: kept"]
+
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "given", [f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00", f"01-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01-more"]
+)
+def test_a_traceparent_is_passed_on(given: str) -> None:
+    found = line(HTTP_TRACEPARENT=given)
+    assert (found["trace_id"], found["span_id"]) == (TRACE, SPAN)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        f"00-{TRACE}-{SPAN}",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{TRACE}-{SPAN}-01-more",
+        f"01-{TRACE}-{SPAN}-01more",
+        f"00-{TRACE}-{SPAN}-01\n",
+        f"00-{TRACE}-{SPAN}-01, 00-{TRACE}-{SPAN}-01",
+        "x" * 5000,
+    ],
+)
+def test_what_is_no_traceparent_is_ignored(given: str) -> None:
+    found = line(HTTP_TRACEPARENT=given)
+    assert (found["trace_id"], found["span_id"]) == (None, None)

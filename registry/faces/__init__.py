@@ -11,6 +11,7 @@ from registry.faces import inbound, mlflow, rest
 from registry.faces.health import health
 from registry.faces.openapi import docs
 
+OK, NO_CONTENT = 200, 204
 MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 
 
@@ -34,6 +35,10 @@ def outbound(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
+    if request.method == "OPTIONS" and response.status_code == OK:
+        response.status_code = NO_CONTENT  # Flask's own answer is an empty page
+    if response.status_code == NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     return response
 
 

@@ -7,7 +7,7 @@ from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.face import Face
 from registry.faces.idempotency import once
-from registry.faces.rest import aliases, audit, comments, model_versions, registered_models, resolve, stages, tags
+from registry.faces.rest import aliases, audit, comments, cors, model_versions, registered_models, resolve, stages, tags
 from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http
 
@@ -29,17 +29,24 @@ def check_path() -> None:
             names.check_storable(part, value)
 
 
+def authenticate() -> None:
+    """Find out who calls, except for OPTIONS: a browser asks first whether it may send a token, and sends none then."""
+    if request.method != "OPTIONS":
+        inbound.authenticate()
+
+
 def register(app: Flask) -> None:
     """Mount the face."""
     # A request that is sent again gets its answer again, whatever has become of the state it was made for.
     face = Face("rest", __name__, conditional, once)
-    face.before_request(inbound.authenticate)
+    face.before_request(authenticate)
     face.before_request(name_the_model)
     face.before_request(check_path)
     face.register_error_handler(RegistryError, refuse)
     for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, audit):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
+    cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)
 
 
 __all__ = ["PREFIX", "refuse", "refuse_http", "register"]

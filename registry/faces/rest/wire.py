@@ -10,6 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import names
 from registry.errors import Invalid
+from registry.faces.rest.bodies import json_object
 from registry.vocabulary import Stage
 
 PAGE_MAX = 1_000
@@ -121,13 +122,7 @@ def load_body(schema: type[Input]) -> dict[str, Any]:
 
     :raises Invalid: no JSON object, or fields that are not right, each named.
     """
-    try:
-        body = request.get_json()  # refuses another content type (415) and what is no JSON (400)
-    except RecursionError:
-        raise Invalid("The body is nested too deeply.") from None
-    if not isinstance(body, dict):
-        raise Invalid("The body must be a JSON object.")
-    return load(schema, body)
+    return load(schema, json_object())
 
 
 def load_query(schema: type[Input]) -> dict[str, Any]:

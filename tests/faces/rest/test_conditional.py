@@ -96,9 +96,13 @@ def test_the_mlflow_face_has_no_tags(client: FlaskClient, name: str) -> None:
 
 
 def test_a_change_answers_with_the_tag_that_reading_would(client: FlaskClient, name: str) -> None:
-    paths = {
+    comment = client.post(f"/api/v1/models/{name}/comments", json={"text": "words"}).headers["Location"]
+    paths: dict[str, dict[str, Any]] = {
         f"/api/v1/models/{name}": {"description": "words"},
         f"/api/v1/models/{name}/versions/1": {"description": "words"},
+        f"/api/v1/models/{name}/tags": {"tags": {"team": None, "owner": "ada"}},
+        f"/api/v1/models/{name}/versions/1/tags": {"tags": {"run": "9"}},
+        comment: {"text": "other words"},
     }
     for path, body in paths.items():
         assert client.patch(path, json=body).headers["ETag"] == client.get(path).headers["ETag"]
@@ -118,8 +122,7 @@ def test_what_was_made_bears_the_tag_that_reading_it_would(
     body = {key: value.format(new=unique()) if isinstance(value, str) else value for key, value in body.items()}
     answer = client.post("/api/v1" + path.format(name=name), json=body)
     assert answer.status_code == 201
-    if "Location" in answer.headers:
-        assert answer.headers["ETag"] == client.get(answer.headers["Location"]).headers["ETag"]
+    assert answer.headers["ETag"] == client.get(answer.headers["Location"]).headers["ETag"]
 
 
 def test_a_transition_bears_no_tag_for_its_url_is_not_the_version(client: FlaskClient, name: str) -> None:
@@ -134,6 +137,9 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("PATCH", "/models/{name}/versions/1", {"description": "mine"}),
     ("DELETE", "/models/{name}/versions/1", None),
     ("POST", "/models/{name}/comments", {"text": "mine"}),
+    ("PATCH", "/models/{name}/tags", {"tags": {"team": "mine"}}),
+    ("PUT", "/models/{name}/tags/team", {"value": "mine"}),
+    ("DELETE", "/models/{name}/versions/1/tags/run", None),
 ]
 
 

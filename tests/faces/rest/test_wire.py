@@ -56,12 +56,34 @@ def test_a_bad_body_is_400_and_names_the_field(
     assert client.get(f"/api/v1/models/{name}/audit").get_json()["items"] == before
 
 
-NO_OBJECTS = [b"", b"[]", b"7", b"null", b"{", b"\xff", b'"{}"', b"[" * 100_000, b'{"a":' * 100_000]
+NO_OBJECTS = [
+    (b"", "line 1, column 1"),
+    (b"[]", "JSON object"),
+    (b"7", "JSON object"),
+    (b"null", "JSON object"),
+    (b'"{}"', "JSON object"),
+    (b"{", "line 1, column 2"),
+    (b'{"name":\n  hush}', "line 2, column 3"),
+    (b'{"name": "a" "hush"}', "column 14"),
+    (b'\xff{"name": "hush"}', "byte 1"),
+    (b'\xef\xbb\xbf{"name": "hush"}', "line 1, column 1"),
+    (b"{'name': 'hush'}", "column 2"),
+    (b"[" * 100_000, "nested too deeply"),
+    (b'{"a":' * 100_000, "nested too deeply"),
+    (b'{"limit": ' + b"9" * 5_000 + b"}", "too long"),
+    (b'{"limit": NaN}', "NaN"),
+    (b'{"limit": -Infinity}', "NaN"),
+    (b'{"name": "hush", "name": "hush"}', "'name' comes twice"),
+]
 
 
-@pytest.mark.parametrize("body", NO_OBJECTS, ids=lambda body: repr(body[:12]))
-def test_what_is_no_json_object_is_400(client: FlaskClient, body: bytes) -> None:
-    assert client.post("/api/v1/models", data=body, content_type="application/json").status_code == 400
+@pytest.mark.parametrize(("body", "telling"), NO_OBJECTS, ids=range(len(NO_OBJECTS)))
+def test_what_is_no_json_object_is_400_and_says_where(client: FlaskClient, body: bytes, telling: str) -> None:
+    answer = client.post("/api/v1/models", data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.mimetype == "application/problem+json"
+    assert telling in answer.get_json()["detail"]
+    assert "hush" not in answer.text
 
 
 @pytest.mark.parametrize(
