@@ -48,6 +48,12 @@ OPEN = text("until IS NULL")
 BYTEWISE = Text(collation="C")
 
 
+def words_in(table: str, *columns: str, **options: Any) -> Index:
+    """An index of the words in texts; `registry.lexemes` says what a word is."""
+    texts = (text(f"registry.lexemes({column})") for column in columns)
+    return Index(f"ix_{table}_words", *texts, postgresql_using="gin", **options)
+
+
 class Base(DeclarativeBase):
     """What every table is made from: PostgreSQL schema `registry` unless it says otherwise, times with time zone."""
 
@@ -116,6 +122,7 @@ class RegisteredModel(Base):
         Index("uq_registered_models_name", "name", unique=True, postgresql_where=LIVE),
         Index("ix_registered_models_updated_at", "updated_at", "name", postgresql_where=LIVE),
         Index("ix_registered_models_deleted_at", "deleted_at", "id", postgresql_where=IN_TRASH),
+        words_in(__tablename__, "name", "description", postgresql_where=LIVE),
         CheckConstraint("last_number >= 0", name="last_number"),
         CheckConstraint("purged_at IS NULL OR deleted_at IS NOT NULL", name="purged_at"),
     )
@@ -153,6 +160,7 @@ class ModelVersion(Base):
             "number",
             postgresql_where=LIVE,
         ),
+        words_in(__tablename__, "description", postgresql_where=LIVE),
     )
 
     model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
@@ -192,7 +200,10 @@ class RegisteredModelTag(Base):
     """A key with a value, on a registered model."""
 
     __tablename__ = "registered_model_tags"
-    __table_args__ = (Index("ix_registered_model_tags_key", "key", text("left(value, 128)")),)
+    __table_args__ = (
+        Index("ix_registered_model_tags_key", "key", text("left(value, 128)")),
+        words_in(__tablename__, "key", "value"),
+    )
 
     model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)
     key: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
@@ -206,6 +217,7 @@ class ModelVersionTag(Base):
     __table_args__ = (
         version_key(__tablename__),
         Index("ix_model_version_tags_key", "key", text("left(value, 128)")),
+        words_in(__tablename__, "key", "value"),
     )
 
     model_id: Mapped[int] = mapped_column(primary_key=True)
@@ -229,7 +241,11 @@ class Comment(Base):
     """A signed remark on a model version, or on the model itself where `number` is NULL."""
 
     __tablename__ = "comments"
-    __table_args__ = (version_key(__tablename__), Index("ix_comments_subject", "model_id", "number", "id"))
+    __table_args__ = (
+        version_key(__tablename__),
+        Index("ix_comments_subject", "model_id", "number", "id"),
+        words_in(__tablename__, "text"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id))

@@ -24,10 +24,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and the token that continues after the last of them (None: there are no more)."""
+    """Some items, and the token that continues after the last of them (None: there are no more).
+
+    `total`: how many there are on all pages together, where that was asked for.
+    """
 
     items: list[T]
     next_token: str | None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,18 @@ def fingerprint(*question: object) -> str:
 
 
 def after(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
-    """The condition for rows that come after the row with these values."""
+    """The condition for rows that come after the row with these values.
+
+    It says first what is true of the first column, although the rest implies it: there an index can begin, also where
+    the other columns run the other way or are of another table.
+    """
+    first, value = keys[0], values[0]
+    begun = first.column <= value if first.descending else first.column >= value
+    return and_(begun, beyond(keys, values))
+
+
+def beyond(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
+    """The columns, in their order and directions, are past these values."""
     if len({key.descending for key in keys}) == 1 and len(keys) > 1:
         # One row comparison, which an index can answer.
         here, there = tuple_(*(key.column for key in keys)), tuple_(*values)
@@ -57,8 +72,8 @@ def after(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
     branches = []
     for index, key in enumerate(keys):
         same = [earlier.column == value for earlier, value in zip(keys, values[:index], strict=False)]
-        beyond = key.column < values[index] if key.descending else key.column > values[index]
-        branches.append(and_(*same, beyond))
+        past = key.column < values[index] if key.descending else key.column > values[index]
+        branches.append(and_(*same, past))
     return or_(*branches)
 
 

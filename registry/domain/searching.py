@@ -1,64 +1,41 @@
-"""Searching models and versions: a parsed filter becomes SQL here, with every value a bound parameter.
+"""Searching models and versions: what is asked for, page by page, with everything that is shown of it."""
 
-A field of a filter reaches a column only through the tables below; a filter can name nothing else.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager
+from sqlalchemy.orm import Session, contains_eager
 
-from registry.domain import access, lookup, paging
+from registry.domain import access, fields, full_text, lookup, paging
 from registry.domain.access import Principal
-from registry.domain.filtering import Comparison, OrderKey
+from registry.domain.conditions import condition
+from registry.domain.fields import Field, field_of
+from registry.domain.filtering import Node, OrderKey
 from registry.domain.names import PROMPT_TAG
 from registry.domain.paging import Key, Page
 from registry.domain.registered_models import WITH_TAGS_AND_ALIASES, ModelDetail
-from registry.errors import Invalid
-from registry.tables import ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
+from registry.tables import ModelVersion, RegisteredModel, RegisteredModelTag
 from registry.vocabulary import Permission, Stage
-
-INDEXED = 128  # characters of a tag's value that its index holds
-
-MODEL_FIELDS: dict[str, InstrumentedAttribute[Any]] = {
-    "name": RegisteredModel.name,
-    "creation_timestamp": RegisteredModel.created_at,
-    "last_updated_timestamp": RegisteredModel.updated_at,
-}
-VERSION_FIELDS: dict[str, InstrumentedAttribute[Any]] = {
-    "name": RegisteredModel.name,
-    "run_id": ModelVersion.run_id,
-    "source_path": ModelVersion.source,
-    "version_number": ModelVersion.number,
-    "creation_timestamp": ModelVersion.created_at,
-    "last_updated_timestamp": ModelVersion.updated_at,
-}
-
-OPERATORS: dict[str, Callable[[InstrumentedAttribute[Any], Any], ColumnElement[bool]]] = {
-    "=": lambda column, value: column == value,
-    "!=": lambda column, value: column != value,
-    "<": lambda column, value: column < value,
-    "<=": lambda column, value: column <= value,
-    ">": lambda column, value: column > value,
-    ">=": lambda column, value: column >= value,
-    "LIKE": lambda column, value: column.like(pattern(value)),
-    "ILIKE": lambda column, value: column.collate("default").ilike(pattern(value)),  # "C" knows only the case of ASCII
-    "IN": lambda column, value: column.in_(value),
-    "NOT IN": lambda column, value: column.not_in(value),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked: comparisons that must all hold, and an order. Prompts are left out unless they are asked for."""
+    """What is asked: filters that must all hold, and an order that leaves no ties.
 
-    comparisons: Sequence[Comparison] = ()
+    `prompts`, `others`: whether prompts, and whether models that are none, are found. Each of `words` must be found
+    somewhere in the texts of a thing. With `model_id`, only versions of that model; with `total`, count them all.
+    """
+
+    comparisons: Sequence[Node] = ()
     order: Sequence[OrderKey] = ()
     prompts: bool = False
     limit: int = 100
     token: str | None = None
+    others: bool = True
+    words: tuple[str, ...] = ()
+    model_id: int | None = None
+    total: bool = False
 
 
 def models(session: Session, principal: Principal, search: Search) -> Page[ModelDetail]:
@@ -68,49 +45,71 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
     :raises Invalid: the filter or the token is not right.
     """
     access.require(principal, Permission.READ)
-    conditions = [model_condition(comparison) for comparison in search.comparisons]
-    question = lookup.live_models().where(*kind(search), *conditions).options(*WITH_TAGS_AND_ALIASES)
-    page = paged(session, question, search, MODEL_FIELDS, "models")
+    narrowed = [*holding(search, fields.MODELS), *map(full_text.in_model, search.words)]
+    question = lookup.live_models().where(*narrowed).options(*WITH_TAGS_AND_ALIASES)
+    page: Page[RegisteredModel] = paged(session, question, search, fields.MODELS, "models")
     newest = lookup.newest(session, page.items, list(Stage)) if page.items else []
     details = [ModelDetail(m, [v for v in newest if v.model_id == m.id]) for m in page.items]
-    return Page(details, page.next_token)
+    return Page(details, page.next_token, page.total)
 
 
-def versions(session: Session, principal: Principal, search: Search) -> Page[ModelVersion]:
+def versions(
+    session: Session, principal: Principal, search: Search, *, with_aliases: bool = False
+) -> Page[ModelVersion]:
     """Find model versions, with tags.
 
     :raises Forbidden: the principal may not read.
     :raises Invalid: the filter or the token is not right.
     """
     access.require(principal, Permission.READ)
+    narrowed = [*holding(search, fields.VERSIONS), *map(full_text.in_version, search.words)]
+    if search.model_id is not None:
+        narrowed.append(ModelVersion.model_id == search.model_id)
     question = (
         select(ModelVersion)
         .join(ModelVersion.model)
-        .where(
-            ModelVersion.deleted_at.is_(None),
-            RegisteredModel.deleted_at.is_(None),
-            *kind(search),
-            *(version_condition(comparison) for comparison in search.comparisons),
-        )
+        .where(ModelVersion.deleted_at.is_(None), RegisteredModel.deleted_at.is_(None), *narrowed)
         .options(contains_eager(ModelVersion.model), lookup.together(ModelVersion.tags))
     )
-    return paged(session, question, search, VERSION_FIELDS, "versions")
+    if with_aliases:
+        question = question.options(lookup.together(ModelVersion.aliases))
+    return paged(session, question, search, fields.VERSIONS, "versions")
 
 
-def paged(
-    session: Session,
-    question: Select[Any],
-    search: Search,
-    fields: dict[str, InstrumentedAttribute[Any]],
-    kind: str,
-) -> Page[Any]:
+def versions_of(session: Session, principal: Principal, name: str, search: Search) -> Page[ModelVersion]:
+    """Find versions of one model, with tags and aliases; it may be a prompt.
+
+    :raises Forbidden: the principal may not read it.
+    :raises Invalid: the filter or the token is not right.
+    :raises ModelNotFound: no such model.
+    """
+    access.require(principal, Permission.READ, name)
+    model_id = lookup.find_model(session, name).id
+    return versions(session, principal, replace(search, model_id=model_id), with_aliases=True)
+
+
+def paged(session: Session, question: Select[Any], search: Search, among: dict[str, Field], kind: str) -> Page[Any]:
     """One page of a question, in the order that is asked for, after the row that the token names."""
-    keys = [Key(fields[key.field], key.descending) for key in search.order]
-    mark = paging.fingerprint(kind, tuple(search.comparisons), tuple(search.order), search.prompts)
+    keys = [Key(field_of(among, key.field).column, key.descending) for key in search.order]
+    mark = mark_of(kind, search)
+    total = count(session, question) if search.total else None
     if search.token:
         question = question.where(paging.after(keys, paging.decode(search.token, mark, keys)))
     rows = session.scalars(question.order_by(*(key.clause for key in keys)).limit(search.limit + 1))
-    return paging.cut(list(rows), search.limit, mark, lambda row: [value_of(row, key) for key in keys])
+    page = paging.cut(list(rows), search.limit, mark, lambda row: [value_of(row, key) for key in keys])
+    return replace(page, total=total)
+
+
+def mark_of(kind: str, search: Search) -> str:
+    """What binds a token to its question: everything that narrows or orders it."""
+    narrowed = (search.others, search.words, search.model_id)
+    more = () if narrowed == (True, (), None) else narrowed
+    return paging.fingerprint(kind, tuple(search.comparisons), tuple(search.order), search.prompts, *more)
+
+
+def count(session: Session, question: Select[Any]) -> int:
+    """How many rows a question finds on all its pages together."""
+    return session.scalars(question.options().with_only_columns(func.count(), maintain_column_froms=True)).one()
 
 
 def value_of(row: Any, key: Key) -> Any:
@@ -119,50 +118,14 @@ def value_of(row: Any, key: Key) -> Any:
     return getattr(holder, key.column.key)
 
 
-def model_condition(comparison: Comparison) -> ColumnElement[bool]:
-    """One comparison as a condition on registered models."""
-    if comparison.field == "tag":
-        return tag_condition(RegisteredModelTag, comparison, RegisteredModelTag.model_id == RegisteredModel.id)
-    return compare(MODEL_FIELDS[comparison.field], comparison)
-
-
-def version_condition(comparison: Comparison) -> ColumnElement[bool]:
-    """One comparison as a condition on model versions."""
-    if comparison.field == "tag":
-        mine = (ModelVersionTag.model_id == ModelVersion.model_id) & (ModelVersionTag.number == ModelVersion.number)
-        return tag_condition(ModelVersionTag, comparison, mine)
-    return compare(VERSION_FIELDS[comparison.field], comparison)
-
-
-def compare(column: InstrumentedAttribute[Any], comparison: Comparison) -> ColumnElement[bool]:
-    """A column, an operator and a bound value."""
-    return OPERATORS[comparison.op](column, comparison.value)
-
-
-def tag_condition(
-    table: type[RegisteredModelTag] | type[ModelVersionTag], comparison: Comparison, mine: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """A tag of this key exists and its value compares; who has no such tag is not found, also not by `!=`."""
-    condition = [mine, table.key == comparison.key, compare(table.value, comparison)]
-    if comparison.op == "=" and isinstance(comparison.value, str):
-        condition.append(func.left(table.value, INDEXED) == comparison.value[:INDEXED])  # what the index holds
-    return exists().where(*condition)
-
-
-def kind(search: Search) -> list[ColumnElement[bool]]:
-    """Who asks for models does not mean prompts, which are registered models with the tag that says so."""
-    if search.prompts:
-        return []  # the filter itself says which
+def holding(search: Search, among: dict[str, Field]) -> list[ColumnElement[bool]]:
+    """The filters, and whether prompts are meant: registered models with the tag that says so."""
+    found = [condition(node, among) for node in search.comparisons]
     tagged = exists().where(
         RegisteredModelTag.model_id == RegisteredModel.id,
         RegisteredModelTag.key == PROMPT_TAG,
         RegisteredModelTag.value == "true",
     )
-    return [~tagged]
-
-
-def pattern(text: str) -> str:
-    """:raises Invalid: a LIKE pattern that ends in the middle of an escape, which PostgreSQL refuses."""
-    if (len(text) - len(text.rstrip("\\"))) % 2:
-        raise Invalid(f"The pattern '{text}' must not end with a single backslash: it escapes the next character.")
-    return text
+    if not search.prompts:
+        found.append(~tagged)
+    return found if search.others else [*found, tagged]

@@ -16,7 +16,7 @@ from registry.config import Settings
 from registry.db import db, transaction
 from registry.domain import aliases, model_versions, registered_models, searching, stages
 from registry.domain.access import OPERATOR
-from registry.domain.filtering import Comparison, OrderKey, Value
+from registry.domain.filtering import Comparison, Node, OrderKey, Value
 from registry.domain.names import PROMPT_TAG
 from registry.domain.paging import Page
 from registry.domain.registered_models import ModelDetail
@@ -187,11 +187,13 @@ def has(tags: dict[str, str], asked: Comparison) -> bool:
     return asked.key in tags and matches(tags[asked.key], asked.op, asked.value)
 
 
-def model_matches(model: M, asked: Comparison) -> bool:
+def model_matches(model: M, asked: Node) -> bool:
+    assert isinstance(asked, Comparison)
     return has(model.tags, asked) if asked.field == "tag" else matches(model.name, asked.op, asked.value)
 
 
-def version_matches(one: Numbered, asked: Comparison) -> bool:
+def version_matches(one: Numbered, asked: Node) -> bool:
+    assert isinstance(asked, Comparison)
     model, number, version = one
     if asked.field == "tag":
         return has(version.tags, asked)

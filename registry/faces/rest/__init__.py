@@ -7,7 +7,7 @@ from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.face import Face
 from registry.faces.idempotency import once
-from registry.faces.rest import aliases, audit, comments, cors, model_versions, registered_models, resolve, stages, tags
+from registry.faces.rest import aliases, audit, comments, cors, model_versions, registered_models, resolve, searches, stages, tags
 from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http
 
@@ -43,7 +43,7 @@ def register(app: Flask) -> None:
     face.before_request(name_the_model)
     face.before_request(check_path)
     face.register_error_handler(RegistryError, refuse)
-    for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, audit):
+    for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, searches, audit):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
     cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)

@@ -126,11 +126,13 @@ def load_body(schema: type[Input]) -> dict[str, Any]:
 
 
 def load_query(schema: type[Input]) -> dict[str, Any]:
-    """Take the query through a schema; of a key that comes twice the first counts.
+    """Take the query through a schema; of a key that comes twice the first counts, unless the schema wants a list.
 
     :raises Invalid: parameters that are not right, each named.
     """
-    return load(schema, request.args.to_dict())
+    lists = {name for name, field in made(schema).fields.items() if isinstance(field, fields.List)}
+    repeated = {name: request.args.getlist(name) for name in lists if name in request.args}
+    return load(schema, request.args.to_dict() | repeated)
 
 
 def load(schema: type[Input], given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Full text: words that are to be found in the name, the description, the tags or the comments of a thing.
+
+A word is found where a text has it or a longer one that begins with it, in any letter case. `registry.lexemes` (in
+the migrations) cuts texts into words as `words_of` cuts what is looked for; it knows a camelCase word whole and in
+its parts.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, union_all
+from sqlalchemy.orm import aliased
+
+from registry.errors import Invalid
+from registry.tables import Comment, ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
+
+WORDS_MAX = 16
+"""Most words in one question: each one is looked for in every place."""
+WORD_MAX = 200
+"""Longest word, in characters; PostgreSQL refuses to look for one of more than 2,046 bytes."""
+SEPARATORS = re.compile(
+    r"[\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B4\u00B6-\u00B9\u00BB-\u00BF\u00D7\u00F7"
+    r"\u2000-\u206F\u2190-\u2BFF\u3000-\u3004\u3008-\u3020\u3030]+"
+)
+"""Spaces, punctuation and signs, which are in no word; the same as in `registry.lexemes`."""
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Cut what is looked for into words, each once.
+
+    :raises Invalid: there are none, too many, or one that is too long.
+    """
+    pieces = SEPARATORS.split(unicodedata.normalize("NFKC", text))
+    words = tuple(dict.fromkeys(piece for piece in pieces if any(map(str.isalnum, piece))))
+    if not words:
+        raise Invalid("'text' has no word to look for: give at least one letter or digit.", "text")
+    if len(words) > WORDS_MAX:
+        raise Invalid(f"'text' has {len(words)} words, at most {WORDS_MAX} are supported.", "text")
+    if max(map(len, words)) > WORD_MAX:
+        raise Invalid(f"'text' has a word of more than {WORD_MAX} characters.", "text")
+    return words
+
+
+def in_model(word: str) -> ColumnElement[bool]:
+    """The word is in the name, the description, a tag or a comment of the model."""
+    model, tag, comment = aliased(RegisteredModel), aliased(RegisteredModelTag), aliased(Comment)
+    return RegisteredModel.id.in_(
+        union_all(
+            select(model.id).where(model.deleted_at.is_(None), has(word, model.name, model.description)),
+            select(tag.model_id).where(has(word, tag.key, tag.value)),
+            select(comment.model_id).where(comment.number.is_(None), has(word, comment.text)),
+        )
+    )
+
+
+def in_version(word: str) -> ColumnElement[bool]:
+    """The word is in the description, a tag or a comment of the version, or in the name of its model."""
+    version, tag, comment = aliased(ModelVersion), aliased(ModelVersionTag), aliased(Comment)
+    return tuple_(ModelVersion.model_id, ModelVersion.number).in_(
+        union_all(
+            of_models_called(word),
+            select(version.model_id, version.number).where(
+                version.deleted_at.is_(None), has(word, version.description)
+            ),
+            select(tag.model_id, tag.number).where(has(word, tag.key, tag.value)),
+            select(comment.model_id, comment.number).where(comment.number.is_not(None), has(word, comment.text)),
+        )
+    )
+
+
+def of_models_called(word: str) -> Select[int, int]:
+    """The versions of the models that have the word in their name."""
+    model, version = aliased(RegisteredModel), aliased(ModelVersion)
+    return (
+        select(version.model_id, version.number)
+        .join(model, model.id == version.model_id)
+        .where(model.deleted_at.is_(None), has(word, model.name))
+    )
+
+
+def has(word: str, *texts: Any) -> ColumnElement[bool]:
+    """One of these columns has the word; in this form, which the indexes answer."""
+    wanted = func.to_tsquery("simple", query(word))
+    return or_(*(func.registry.lexemes(text).bool_op("@@")(wanted) for text in texts))
+
+
+def query(word: str) -> str:
+    """The word, or else all of its camelCase parts, as PostgreSQL writes a search for beginnings of words.
+
+    What is quoted here holds no quote and no backslash: both are separators.
+    """
+    parts = " & ".join(f"'{part}':*" for part in HUMP.split(word))
+    return f"'{word}':* | {parts}"

@@ -1,0 +1,241 @@
+"""Full text: which words are found where, and that no text which may be stored is too much for the index."""
+
+import random
+import re
+import string
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, make_url, select, text
+from sqlalchemy.orm import Session
+
+from registry.config import Settings
+from registry.db import db, transaction
+from registry.domain import asking, comments, full_text, model_versions, names, registered_models, searching, tags
+from registry.domain.access import OPERATOR
+from registry.domain.searching import Search
+from registry.errors import Invalid
+from registry.vocabulary import Stage
+from tests.conftest import application, database
+from tests.factories import make_model, make_version, move, unique
+
+
+@pytest.fixture(scope="module")
+def furnished(server_url: str, template_url: str) -> Iterator[None]:
+    with (
+        database(server_url, str(make_url(template_url).database)) as url,
+        application(Settings(database_url=url)) as app,
+        app.app_context(),
+    ):
+        plant()
+        yield
+
+
+def plant() -> None:
+    with transaction(OPERATOR) as session:
+        registered_models.create(session, OPERATOR, "ChurnPredictionModel", description="Who leaves", tags={})
+        model_versions.create(
+            session, OPERATOR, "ChurnPredictionModel", source="s3://b/k", description="Gradient boosting", tags={}
+        )
+        model_versions.create(
+            session, OPERATOR, "ChurnPredictionModel", source="s3://b/k", tags={"trained-by": "Ada Lovelace"}
+        )
+        registered_models.create(session, OPERATOR, "fraud_v2", tags={"costCentre": "Zürich/EU-west"})
+        model_versions.create(session, OPERATOR, "fraud_v2", source="s3://b/k", tags={})
+        comments.create(session, OPERATOR, "fraud_v2", None, "Looks like gradient descent, says the customer's CFO.")
+        comments.create(session, OPERATOR, "fraud_v2", 1, "PyTorch 2.5; needs a GPU")
+        registered_models.create(
+            session, OPERATOR, "MyXGBoostModel", description="\uff26\uff35\uff2c\uff2c width, Cafe\u0301", tags={}
+        )
+        registered_models.create(session, OPERATOR, "漢字モデル", description="मॉडल", tags={})
+        registered_models.create(session, OPERATOR, "gone", description="Gradient", tags={})
+        model_versions.create(session, OPERATOR, "gone", source="s3://b/k", description="Gradient", tags={})
+        registered_models.delete(session, OPERATOR, "gone")
+
+
+CHURN, FRAUD, XGB, KANJI = "ChurnPredictionModel", "fraud_v2", "MyXGBoostModel", "漢字モデル"
+OF_MODELS = [
+    ("churn", [CHURN]),
+    ("CHURN", [CHURN]),
+    ("prediction", [CHURN]),
+    ("pred mod", [CHURN]),
+    ("churnpredict", [CHURN]),
+    ("ChurnPrediction", [CHURN]),
+    ("ediction", []),
+    ("model", [CHURN, XGB]),
+    ("who churn", [CHURN]),
+    ("who fraud", []),
+    ("fraud", [FRAUD]),
+    ("fraud_v2", [FRAUD]),
+    ("v2", [FRAUD]),
+    ("cost", [FRAUD]),
+    ("costcentre", [FRAUD]),
+    ("zürich", [FRAUD]),
+    ("ZÜRICH", [FRAUD]),
+    ("west eu", [FRAUD]),
+    ("gradient", [FRAUD]),
+    ("customer", [FRAUD]),
+    ("customer's", [FRAUD]),
+    ("pytorch", []),
+    ("xgboost", [XGB]),
+    ("XGBoost", [XGB]),
+    ("boost", [XGB]),
+    ("full", [XGB]),
+    ("caf\u00e9", [XGB]),
+    ("cafe\u0301", [XGB]),
+    ("漢字", [KANJI]),
+    ("मॉडल", [KANJI]),
+    ("leaves, who!", [CHURN]),
+    ("no such words", []),
+]
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(("words", "found"), OF_MODELS)
+def test_models_by_words(words: str, found: list[str]) -> None:
+    search = Search([], asking.model_order([]), words=full_text.words_of(words), total=True)
+    page = searching.models(db.session(), OPERATOR, search)
+    assert [detail.model.name for detail in page.items] == found
+    assert page.total == len(found)
+
+
+OF_VERSIONS = [
+    ("gradient boost", [(CHURN, 1)]),
+    ("gradient churn", [(CHURN, 1)]),
+    ("churn", [(CHURN, 1), (CHURN, 2)]),
+    ("leaves", []),
+    ("trained", [(CHURN, 2)]),
+    ("ada love", [(CHURN, 2)]),
+    ("pytorch", [(FRAUD, 1)]),
+    ("PyTorch", [(FRAUD, 1)]),
+    ("torch gpu fraud", [(FRAUD, 1)]),
+    ("descent", []),
+    ("2.5", [(FRAUD, 1)]),
+]
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(("words", "found"), OF_VERSIONS)
+def test_versions_by_words(words: str, found: list[tuple[str, int]]) -> None:
+    search = Search([], asking.version_order(["name", "version"]), words=full_text.words_of(words), total=True)
+    page = searching.versions(db.session(), OPERATOR, search)
+    assert [(version.model.name, version.number) for version in page.items] == found
+    assert page.total == len(found)
+
+
+# What is looked for.
+
+
+def test_words_are_cut_at_everything_but_letters_and_digits() -> None:
+    assert full_text.words_of("a-b_c.d/e  f\u2014g\u3000h 'i' \"j\" k&l:*|!(m)\\ a") == tuple("abcdefghijklm")
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "-", "!?", "'", "\u2014", "\U0001f600"])
+def test_a_text_without_a_word_is_refused(nothing: str) -> None:
+    with pytest.raises(Invalid, match="has no word to look for") as caught:
+        full_text.words_of(nothing)
+    assert caught.value.field == "text"
+
+
+def test_words_are_few_and_short() -> None:
+    full_text.words_of(" ".join(f"w{number}" for number in range(16)) + " w1")
+    full_text.words_of("\U00020000" * 200)
+    with pytest.raises(Invalid, match="has 17 words, at most 16"):
+        full_text.words_of(" ".join(f"w{number}" for number in range(17)))
+    with pytest.raises(Invalid, match="more than 200 characters"):
+        full_text.words_of("x" * 201)
+
+
+def finds(session: Session, stored: str, word: str) -> bool:
+    wanted = func.to_tsquery("simple", full_text.query(word))
+    return bool(session.scalar(select(func.registry.lexemes(stored).bool_op("@@")(wanted))))
+
+
+def test_any_word_finds_itself_and_begins_with_any_beginning(session: Session) -> None:
+    chance = random.Random(1)
+    letters = string.ascii_letters + string.digits + "éÜßñΩЖ漢字モम्\U00020000"
+    for _ in range(500):
+        word = "a" + "".join(chance.choices(letters, k=chance.randint(0, 12)))
+        [whole] = full_text.words_of(word)
+        assert finds(session, f"before, {word}!", whole), word
+        assert finds(session, word, whole[: chance.randint(1, len(whole))]), word
+
+
+CUT = text(
+    "SELECT cardinality(tsvector_to_array(registry.lexemes(t))) FROM unnest(:texts) WITH ORDINALITY u(t, n) ORDER BY n"
+)
+
+
+def test_a_separator_here_is_one_in_the_database(session: Session) -> None:
+    signs = [chr(number) for number in (*range(1, 0x250), *range(0x2000, 0x3040))]
+    signs = [sign for sign in signs if not re.search("[A-Z]", unicodedata.normalize("NFKC", sign))]  # no humps
+    texts = [f"1{sign}2" for sign in signs]
+    for sign, given, found in zip(signs, texts, session.scalars(CUT, {"texts": texts}), strict=True):
+        words = len(full_text.words_of(given))
+        assert found == words if sign.isalnum() else found >= words, hex(ord(sign))
+
+
+# What is stored.
+
+LONGEST = {
+    "many words": " ".join(f"{number:x}" for number in range(25_000)),
+    "wide characters": " ".join(chr(0x20000 + number % 40_000) for number in range(50_000)),
+    "each becomes 18 characters": "\ufdfa" * 100_000,
+    "a hump at every character": "aB" * 50_000,
+    "one word": "\U00020000" * 100_000,
+}
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("value", LONGEST.values(), ids=LONGEST.keys())
+def test_the_longest_values_can_be_stored(value: str) -> None:
+    name = make_model()
+    number = make_version(name)
+    with transaction(OPERATOR) as session:
+        tags.set_on_model(session, OPERATOR, name, "k", value[: names.TAG_VALUE_MAX])
+        tags.set_on_version(session, OPERATOR, name, number, "k", value[: names.TAG_VALUE_MAX])
+        registered_models.describe(session, OPERATOR, name, value[: names.DESCRIPTION_MAX])
+        model_versions.describe(session, OPERATOR, name, number, value[: names.DESCRIPTION_MAX])
+        comments.create(session, OPERATOR, name, number, value[: names.COMMENT_MAX])
+        registered_models.rename(session, OPERATOR, name, unique() + value[:200])
+
+
+@pytest.mark.usefixtures("context")
+def test_the_beginning_of_a_long_text_is_found_and_the_rest_is_not() -> None:
+    first, last = unique("First").replace("-", ""), unique("Last").replace("-", "")
+    name = make_model(k=f"{first} {'x' * 16_384} {last}")
+    assert found_by(first) == [name]
+    assert found_by(last) == []
+
+
+@pytest.mark.usefixtures("context")
+def test_words_go_with_their_texts_and_their_things() -> None:
+    word = unique("Word").replace("-", "")
+    name = make_model()
+    number = make_version(name)
+    with transaction(OPERATOR) as session:
+        registered_models.describe(session, OPERATOR, name, f"say {word}")
+        model_versions.describe(session, OPERATOR, name, number, f"say {word}")
+        remark = comments.create(session, OPERATOR, name, None, f"say {word}").comment.id
+    move(name, number, Stage.STAGING)
+    assert (found_by(word), versions_found_by(word)) == ([name], [number])
+    with transaction(OPERATOR) as session:
+        registered_models.describe(session, OPERATOR, name, None)
+    assert found_by(word) == [name]
+    with transaction(OPERATOR) as session:
+        comments.delete(session, OPERATOR, name, None, remark)
+    assert found_by(word) == []
+    with transaction(OPERATOR) as session:
+        model_versions.delete(session, OPERATOR, name, number)
+    assert versions_found_by(word) == []
+
+
+def found_by(words: str) -> list[str]:
+    search = Search([], asking.model_order([]), words=full_text.words_of(words))
+    return [detail.model.name for detail in searching.models(db.session(), OPERATOR, search).items]
+
+
+def versions_found_by(words: str) -> list[int]:
+    search = Search([], asking.version_order([]), words=full_text.words_of(words))
+    return [version.number for version in searching.versions(db.session(), OPERATOR, search).items]
