@@ -7,7 +7,18 @@ from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.face import Face
 from registry.faces.idempotency import once
-from registry.faces.rest import aliases, audit, comments, cors, model_versions, registered_models, resolve, searches, stages, tags
+from registry.faces.rest import (
+    aliases,
+    audit,
+    comments,
+    cors,
+    model_versions,
+    registered_models,
+    resolve,
+    searches,
+    stages,
+    tags,
+)
 from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http
 
