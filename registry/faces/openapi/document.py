@@ -14,11 +14,22 @@ DESCRIPTION = (
     "A model registry for MLflow users. `/api/2.0/mlflow` is MLflow's own registry API, for unmodified clients; the "
     "same routes answer under `/ajax-api/2.0/mlflow`. `/api/v1` is everything else that the service can do."
 )
-TAGS = {
-    "Registry": "Our own API: everything that the service can do.",
-    "MLflow": "MLflow's registry API, for its unmodified clients.",
-    "Service": "Whether the service works, and what it is. Open to everybody.",
+HEADINGS = {
+    "registered_models": ("Models", "Registered models: named lines of versions."),
+    "model_versions": ("Versions", "Model versions, and their moves between stages."),
+    "stages": ("Stages", "Who stands and stood in a stage, and the way back."),
+    "aliases": ("Aliases", "Movable names for one version of a model."),
+    "tags": ("Tags", "Keys with values, on models and versions."),
+    "comments": ("Comments", "Signed remarks on models and versions."),
+    "resolve": ("Resolution", "What a `models:/` URI names, now or at a moment; and who asks."),
+    "audit": ("Audit", "Who changed what, when and why."),
+    "trash": ("Trash", "What was deleted, and can come back; for administrators."),
+    "tokens": ("Tokens", "Who may come in; for administrators."),
 }
+"""The headings of our own face: the subjects, by the modules of their routes."""
+MLFLOW = ("MLflow", "MLflow's registry API, for its unmodified clients.")
+SERVICE = ("Service", "Whether the service works, and what it is. Open to everybody.")
+NOT_MODIFIED = {name: name for name in ("X-Request-ID", "ETag")}
 REQUEST_ID = "X-Request-ID"
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token of this registry."},
@@ -28,17 +39,17 @@ SECURITY_SCHEMES = {
 
 def document(app: Flask) -> dict[str, Any]:
     """The whole contract of an application."""
+    found = list(routes(app))
     spec = APISpec(
         title="Model Registry",
         version=registry.__version__,
         openapi_version="3.1.0",
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
-        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        tags=[{"name": name, "description": text} for name, text in headings(found)],
         security=[{name: []} for name in SECURITY_SCHEMES],
         plugins=[Plugin()],
     )
-    found = list(routes(app))
     add_components(spec, found)
     for route in found:
         spec.path(route.path, operations={route.verb: describe(route)})
@@ -65,7 +76,7 @@ def describe(route: Route) -> dict[str, Any]:
         "operationId": route.id,
         "summary": operation.summary,
         "description": operation.description,
-        "tags": [tag_of(route)],
+        "tags": [heading(route)[0]],
         "parameters": [*parameters.path_parameters(route), *query(route), *parameters.header_parameters(route)],
     }
     if route.body is not None:
@@ -76,11 +87,17 @@ def describe(route: Route) -> dict[str, Any]:
     return found
 
 
-def tag_of(route: Route) -> str:
+def headings(found: list[Route]) -> list[tuple[str, str]]:
+    """All headings that are used, in their order."""
+    used = {heading(route) for route in found}
+    return [each for each in (*HEADINGS.values(), MLFLOW, SERVICE) if each in used]
+
+
+def heading(route: Route) -> tuple[str, str]:
     """The heading under which an operation stands."""
-    if not route.operation.secured:
-        return "Service"
-    return "MLflow" if route.is_mlflow else "Registry"
+    if route.is_rest:
+        return HEADINGS.get(route.module, HEADINGS["registered_models"])
+    return MLFLOW if route.is_mlflow else SERVICE
 
 
 def query(route: Route) -> list[dict[str, Any]]:
@@ -91,6 +108,8 @@ def query(route: Route) -> list[dict[str, Any]]:
 def answers(route: Route) -> dict[str, Any]:
     """Everything that can be answered, by status."""
     found: dict[str, Any] = {str(route.operation.status): success(route)}
+    if route.is_conditional and route.verb == "get":
+        found["304"] = {"description": "The caller has this already; there is no body.", "headers": NOT_MODIFIED}
     found |= {str(status): refusals.name(route, status) for status in refusals.statuses(route)}
     for status, schema in route.operation.otherwise.items():
         said = " ".join((schema.__doc__ or "").split())
@@ -100,9 +119,8 @@ def answers(route: Route) -> dict[str, Any]:
 
 def success(route: Route) -> dict[str, Any]:
     """What is answered when all goes well."""
-    answer, created = route.operation.answer, route.operation.status == 201  # noqa: PLR2004
-    headers = [REQUEST_ID, *(["Location"] if created else [])]
-    found: dict[str, Any] = {"description": "Done.", "headers": {name: name for name in headers}}
+    answer = route.operation.answer
+    found: dict[str, Any] = {"description": "Done.", "headers": parameters.answer_headers(route)}
     if answer is not None:
         found["content"] = content(answer) | {kind: {"schema": {"type": "string"}} for kind in route.operation.files}
     return found

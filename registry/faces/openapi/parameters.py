@@ -6,6 +6,7 @@ from registry.domain import names
 from registry.faces.openapi.routes import Route
 from registry.vocabulary import Stage
 
+CREATED = 201
 NUMBER = {"type": "integer", "minimum": 1, "maximum": names.HIGHEST_NUMBER}
 ID = {"type": "integer", "minimum": 1}
 
@@ -32,9 +33,24 @@ REASON = (
     "Why the caller changes something, for the audit log; percent-encoded UTF-8 where it is not ASCII. At most "
     f"{names.REASON_MAX} characters. A `reason` in the body takes precedence."
 )
+IDEMPOTENCY_KEY = (
+    "A key of the caller's own for this request, such as a UUID. Whoever sends the same request again under the same "
+    "key, within 24 hours, gets the same answer again and changes nothing."
+)
+IF_MATCH = (
+    "The `ETag` that the resource had when the caller read it: the change is made only to that state, and refused with "
+    "412 otherwise. `*` stands for any state."
+)
+IF_NONE_MATCH = (
+    "A GET answers 304 without a body where the `ETag` is this one. A change is refused with 412 where the resource is "
+    "in this state; with `*`, where it is there at all."
+)
 HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "X-Request-ID": (REQUEST_ID, {"type": "string"}),
     "X-Registry-Reason": (REASON, {"type": "string"}),
+    "Idempotency-Key": (IDEMPOTENCY_KEY, {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+    "If-Match": (IF_MATCH, {"type": "string"}),
+    "If-None-Match": (IF_NONE_MATCH, {"type": "string"}),
 }
 """Headers that requests may bear."""
 
@@ -48,6 +64,19 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
         "description": "Where the new thing is.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "ETag": {
+        "description": "Stands for the content of the resource; for `If-Match` and `If-None-Match`.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 2},
+    },
+    "Idempotency-Replayed": {
+        "description": "Is there, with the value `true`, where the answer is that of an earlier request.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Content-Disposition": {
+        "description": "The name of the file, where the answer is one.",
+        "schema": {"type": "string"},
     },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
@@ -76,7 +105,25 @@ def path_parameter(kind: str, name: str) -> dict[str, Any]:
 
 def header_parameters(route: Route) -> list[str]:
     """The headers that a request may bear, by the names of their components."""
-    found = ["X-Request-ID"]
-    if route.writes:
-        found.append("X-Registry-Reason")
-    return found
+    conditions = ["If-None-Match"] if route.verb == "get" else ["If-Match", "If-None-Match"]
+    return [
+        "X-Request-ID",
+        *(["X-Registry-Reason"] if route.writes else []),
+        *(["Idempotency-Key"] if route.is_idempotent_by_key else []),
+        *(conditions if route.is_conditional else []),
+    ]
+
+
+def answer_headers(route: Route) -> dict[str, Any]:
+    """The headers that the answer of success bears, each by the name of its component, which is its own."""
+    created = route.operation.status == CREATED
+    tagged = route.is_rest and (route.verb in {"get", "patch"} or created) and route.operation.answer is not None
+    found: dict[str, Any] = {"X-Request-ID": "X-Request-ID"}
+    found |= {"Location": "Location"} if created else {}
+    found |= {"Idempotency-Replayed": "Idempotency-Replayed"} if route.is_idempotent_by_key else {}
+    if route.operation.files:  # a file is sent piece by piece: its content is not known when it begins
+        return found | {
+            "ETag": ANSWER_HEADERS["ETag"] | {"required": False},
+            "Content-Disposition": "Content-Disposition",
+        }
+    return found | ({"ETag": "ETag"} if tagged else {})

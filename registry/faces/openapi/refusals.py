@@ -12,7 +12,8 @@ MEANINGS = {
     401: "There is no credential, or none that opens the door.",
     403: "The caller's role does not include this.",
     404: "What the request names does not exist, or was deleted.",
-    409: "The state of the registry is not the one that the request needs, or expects.",
+    409: "The state of the registry is not the one that the request needs, or expects; or a request with the same "
+    "`Idempotency-Key` is under way, and `Retry-After` says when to try again.",
     412: "It has changed since the caller read it: the `ETag` is not the one of `If-Match`.",
     413: "The body is larger than the service takes.",
     415: "The body is not declared as JSON.",
@@ -22,15 +23,18 @@ MEANINGS = {
 MLFLOW_MEANINGS = {
     400: "The request is not right, the name is taken, the alias does not exist, or the state is not the one needed: "
     "on this wire all of them are one. `error_code` and the text tell them apart.",
+    409: "A request with the same `Idempotency-Key` is under way; try again after the seconds of `Retry-After`.",
 }
 RULES: dict[int, Callable[[Route], bool]] = {
     400: lambda route: bool(route.parts or route.query or route.writes),
     401: lambda route: route.operation.secured,
     403: lambda route: route.operation.secured and route.writes,
     404: lambda route: bool(route.parts) or names_a_model(route),
-    409: lambda route: route.operation.creates and route.is_rest,
+    409: lambda route: route.is_idempotent_by_key or (route.operation.creates and route.is_rest),
+    412: lambda route: route.is_conditional and route.writes,
     413: lambda route: route.body is not None,
     415: lambda route: route.body is not None and route.is_rest,
+    422: lambda route: route.is_idempotent_by_key,
     503: lambda route: route.operation.secured,
 }
 NAMES = {
@@ -42,7 +46,7 @@ NAMES = {
     412: "PreconditionFailed",
     413: "TooLarge",
     415: "NotJson",
-    422: "KeyUsedBefore",
+    422: "KeyReused",
     503: "Unavailable",
 }
 HEADERS = {401: ["WWW-Authenticate"], 503: ["Retry-After"]}

@@ -23,6 +23,10 @@ class Route:
     verb: str
     rule: Rule
     operation: Operation
+    module: str
+    """The module of the view: its subject."""
+    is_readable: bool
+    """Whether there is a GET of the same path."""
 
     @property
     def path(self) -> str:
@@ -62,6 +66,16 @@ class Route:
         return {"GET", "POST"} <= (self.rule.methods or set())
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether it heeds `If-Match` and `If-None-Match`: our own face does, where there is something to read."""
+        return self.is_rest and self.is_readable
+
+    @property
+    def is_idempotent_by_key(self) -> bool:
+        """Whether it heeds `Idempotency-Key`: both faces do, on every POST."""
+        return self.verb == "post" and self.operation.secured
+
+    @property
     def query(self) -> type[Schema] | None:
         """The schema of the query, if it takes one. MLflow's route with two verbs reads either query or body."""
         return self.operation.query or (self.operation.body if self.verb == "get" else None)
@@ -74,10 +88,14 @@ class Route:
 
 def routes(app: Flask) -> Iterator[Route]:
     """Every route of the contract, by path and verb."""
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        operation = operation_of(app.view_functions[rule.endpoint])
+    rules = sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
+    readable = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
+    for rule in rules:
+        view = app.view_functions[rule.endpoint]
+        operation = operation_of(view)
         if operation is None or rule.rule.startswith(TWICE):
             continue
+        module = view.__module__.rpartition(".")[2]
         for verb in VERBS:
             if verb.upper() in (rule.methods or ()):
-                yield Route(verb, rule, operation)
+                yield Route(verb, rule, operation, module, rule.rule in readable)

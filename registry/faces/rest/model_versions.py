@@ -59,7 +59,7 @@ def delete(name: str, number: int) -> Done:
         return "", 204
 
 
-@operation("Move a version to a stage", body=schemas.Transition, answer=schemas.OneVersion, also=(409,))
+@operation("Move a version to a stage", body=schemas.Transition, answer=schemas.OneVersion)
 def transition(name: str, number: int) -> Answer:
     """POST /models/<name>/versions/<number>/transitions."""
     asked = load_body(schemas.Transition)

@@ -33,7 +33,7 @@ def get(name: str) -> Answer:
     return dict(ONE.dump(registered_models.get(reading(), g.principal, name)))
 
 
-@operation("Rename or describe a model", body=schemas.AmendModel, answer=schemas.OneModel)
+@operation("Rename or describe a model", body=schemas.AmendModel, answer=schemas.OneModel, also=(409,))
 def amend(name: str) -> Answer:
     """PATCH /models/<name>."""
     asked = load_body(schemas.AmendModel)

@@ -392,14 +392,32 @@ class Caller(Answer):
     credential = fields.String()
 
 
+class FieldFault(Answer):
+    """A field that is not right, and why."""
+
+    field = fields.String()
+    message = fields.String()
+
+
+class Holder(Answer):
+    """A version that stands in a stage."""
+
+    version = fields.Integer()
+    since = Time()
+    by = fields.Nested(Actor)
+
+
 class Problem(Answer):
     """RFC 9457 problem document."""
 
-    may_lack = frozenset({"errors"})
+    may_lack = frozenset({"errors", "holders"})
 
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True)
-    request_id = fields.String()
-    errors = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
+    type = fields.String(metadata={"format": "uri", "description": "Stable, for programs."})
+    title = fields.String(metadata={"description": "The kind of refusal, in short."})
+    status = fields.Integer(metadata={"description": "The HTTP status."})
+    detail = fields.String(metadata={"description": "What is wrong and what to do, for people."})
+    request_id = fields.String(metadata={"description": "Under which the service's log has it."})
+    errors = fields.List(fields.Nested(FieldFault), metadata={"description": "Each field that is not right."})
+    holders = fields.List(
+        fields.Nested(Holder), metadata={"description": "Who stands in the stage, though another was expected."}
+    )
