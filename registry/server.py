@@ -16,6 +16,7 @@ from gunicorn.app.base import BaseApplication
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
 from registry.db import db
+from registry.worker import Worker
 
 KEEPALIVE_SECONDS = 65
 """Longer than the 60 s after which load balancers drop an idle connection, so that it is never us who hang up first."""
@@ -26,7 +27,7 @@ def options(settings: Settings) -> dict[str, Any]:
     """Return gunicorn's options for these settings."""
     return {
         "bind": [address(settings)],
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "workers": settings.workers,
         "threads": settings.threads,
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
@@ -43,6 +44,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_fields": 64,
         "limit_request_field_size": 8190,
+        "forwarder_headers": "",  # SCRIPT_NAME and PATH_INFO come from no header: it would be anybody's
         # A worker shows that it lives by touching a file; on a disk, a busy disk would make it look dead.
         "worker_tmp_dir": str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None,
         "umask": 0o077,

@@ -18,6 +18,7 @@ MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 def register(app: Flask) -> None:
     """Mount all faces."""
     app.before_request(inbound.identify)
+    app.before_request(inbound.receive)
     app.after_request(outbound)
     mlflow.register(app)
     rest.register(app)

@@ -1,5 +1,6 @@
 """What every face does first: give the request an id, find out who calls, take the body through a schema."""
 
+import io
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -7,8 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from urllib.parse import unquote
 
 from flask import Flask, current_app, g, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Authorization
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, transaction, unaudited
 from registry.domain import names, tokens
@@ -24,6 +27,27 @@ def identify() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
     request.environ["registry.request_id"] = g.request_id
+
+
+def receive() -> None:
+    """Take in a body that comes in chunks, whose length nobody says beforehand.
+
+    Of one that is too long werkzeug would show the beginning as if it were the whole, and what gunicorn has against a
+    chunk would look like a fault of ours.
+
+    :raises RequestEntityTooLarge: longer than a body may be.
+    :raises BadRequest: it ends too early, or is no chunked body at all.
+    """
+    limit = request.max_content_length
+    if limit is None or request.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return
+    try:
+        body = request.environ["wsgi.input"].read(limit + 1)
+    except (OSError, ValueError, ParseException):
+        raise BadRequest("The body is not a complete series of chunks.") from None
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    request.environ["wsgi.input"] = io.BytesIO(body)
 
 
 def authenticate() -> None:

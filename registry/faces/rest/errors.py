@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from registry import errors
@@ -79,7 +79,20 @@ def members(error: RegistryError) -> dict[str, Any]:
 def refuse_http(error: HTTPException) -> Response:
     """Render what the web server refuses: an unknown route, a wrong verb, a body that is too large."""
     status = error.code or 500
-    return render(type(error).__name__, error.description or error.name, status, {})
+    return render(type(error).__name__, detail_of(error, status), status, {})
+
+
+def detail_of(error: HTTPException, status: int) -> str:
+    """What to say of it: our own words where the web server's are meant for people before a browser."""
+    if error.description and error.description != type(error).description:
+        return error.description
+    own = {
+        400: "This is no well-formed request.",
+        404: f"There is nothing at {request.path}.",
+        405: f"{request.path} does not take {request.method}; the header Allow lists what it takes.",
+        413: f"The body is longer than {current_app.config['MAX_CONTENT_LENGTH']} bytes.",
+    }
+    return own.get(status, error.description or error.name)
 
 
 def render(kind: str, detail: str, status: int, extra: Mapping[str, Any]) -> Response:

@@ -1,0 +1,64 @@
+"""Gunicorn's worker, with one difference: what never reaches the application is refused in JSON too, and not by a page.
+
+That is what gunicorn itself cannot read as a request: a malformed line or header, or one that is too long. It belongs
+to no face, so the answer has the members of both: those of a problem document and those that MLflow clients read.
+"""
+
+import json
+import re
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([^\r]*)\r\n")
+DETAILS = {
+    400: "This is no well-formed HTTP request.",
+    403: "This request is not allowed here.",
+    414: "The address is too long. Ask for less at once, or send it in a body where the route takes one.",
+    417: "The registry cannot do what the header 'Expect' asks for.",
+    431: "There are too many headers, or one of them is too long.",
+    501: "The registry does not know this transfer coding.",
+}
+FAULT = 500
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """A worker with threads."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Refuse what is no request."""
+        super().handle_error(req, InJson(client), addr, exc)
+
+
+class InJson:
+    """A connection on which gunicorn's page about an error becomes a problem document."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def sendall(self, page: bytes) -> None:
+        """Send a document with the status of the page, and with nothing of what the page repeats of the request."""
+        line = STATUS_LINE.match(page)
+        self._connection.sendall(refusal(int(line[1]), line[2].decode()) if line else page)
+
+
+def refusal(status: int, reason: str) -> bytes:
+    """A whole answer."""
+    detail = DETAILS.get(status, "The service failed.")
+    problem = {
+        "type": "urn:model-registry:problem:" + reason.lower().replace(" ", "-"),
+        "title": reason,
+        "status": status,
+        "detail": detail,
+        "error_code": "BAD_REQUEST" if status < FAULT else "INTERNAL_ERROR",
+        "message": detail,
+    }
+    body = json.dumps(problem).encode()
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nCache-Control: no-store\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
