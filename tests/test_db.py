@@ -4,12 +4,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from registry.config import Settings
 from registry.db import db, transaction, unaudited
 from registry.domain import audit, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Entry, Question
-from registry.errors import Conflict, Invalid, NotFound
+from registry.errors import Conflict, Invalid, NotFound, Unavailable
 from registry.vocabulary import Role, Stage
+from tests.conftest import application
 from tests.factories import make_model, make_version
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -123,3 +125,30 @@ def test_nothing_that_would_end_a_transaction_can_begin_within_it() -> None:
         with unaudited():
             pass
     assert described(name) is None
+
+
+def test_the_settings_reach_every_connection(database_url: str) -> None:
+    settings = Settings(database_url=database_url, statement_timeout_ms=1234, lock_timeout_ms=567, threads=3)
+    with application(settings) as app, app.app_context():
+        shown = {
+            name: db.session.scalar(text(f"SHOW {name}"))
+            for name in ("statement_timeout", "lock_timeout", "timezone", "application_name")
+        }
+        assert db.engine.pool.size() == settings.pool_size == 3  # type: ignore[attr-defined]
+    assert shown == {
+        "statement_timeout": "1234ms",
+        "lock_timeout": "567ms",
+        "timezone": "UTC",
+        "application_name": "model-registry",
+    }
+
+
+def test_a_statement_that_takes_longer_than_the_setting_is_given_up(database_url: str) -> None:
+    settings = Settings(database_url=database_url, statement_timeout_ms=100)
+    with (
+        application(settings) as app,
+        app.app_context(),
+        pytest.raises(Unavailable, match="took too long"),
+        transaction(OPERATOR) as session,
+    ):
+        session.execute(text("SELECT pg_sleep(20)"))

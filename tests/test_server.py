@@ -48,6 +48,35 @@ def test_every_option_is_one_that_gunicorn_knows() -> None:
     assert set(server.options(Settings())) <= known
 
 
+def test_the_settings_reach_gunicorn() -> None:
+    settings = Settings(
+        port=5061,
+        workers=3,
+        threads=7,
+        worker_timeout_seconds=41,
+        graceful_timeout_seconds=13,
+        max_requests=1234,
+        max_requests_jitter=56,
+        log_level="warning",
+    )
+
+    options = server.options(settings)
+
+    assert {name: options[name] for name in ASKED_OF_GUNICORN} == ASKED_OF_GUNICORN
+
+
+ASKED_OF_GUNICORN = {
+    "bind": ["127.0.0.1:5061"],
+    "workers": 3,
+    "threads": 7,
+    "timeout": 41,
+    "graceful_timeout": 13,
+    "max_requests": 1234,
+    "max_requests_jitter": 56,
+    "loglevel": "warning",
+}
+
+
 @pytest.mark.parametrize(
     ("host", "address", "url"),
     [
