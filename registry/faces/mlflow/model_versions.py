@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, g
 
 from registry.domain import model_versions, names, searching, stages, tags
 from registry.domain.searching import Search
@@ -10,7 +10,7 @@ from registry.errors import Invalid
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
 from registry.faces.mlflow import filters, schemas
-from registry.faces.mlflow.wire import load
+from registry.faces.mlflow.wire import given_input, load
 
 Answer = dict[str, Any]
 ONE = schemas.OneModelVersion()
@@ -78,7 +78,7 @@ def search() -> Answer:
 @operation("Where the files of a version are", query=schemas.VersionKey, answer=schemas.DownloadUri)
 def get_download_uri() -> Answer:
     """GET model-versions/get-download-uri. MLflow checks its two parameters differently from all others."""
-    given = request.args if request.args else {}
+    given = given_input(schemas.VersionKey)
     if not given.get("name"):
         raise names.missing("name")
     if not given.get("version"):

@@ -130,7 +130,7 @@ def load(schema: type[WireSchema]) -> dict[str, Any]:
 
     :raises Invalid: with MLflow's text for the first field that is not right.
     """
-    loaded = check(made(schema), given_input(made(schema)))
+    loaded = check(made(schema), given_input(schema))
     concerns(loaded.get("name"))
     return loaded
 
@@ -141,14 +141,14 @@ def made(schema: type[WireSchema]) -> WireSchema:
     return schema()
 
 
-def given_input(schema: WireSchema) -> dict[str, Any]:
+def given_input(schema: type[WireSchema]) -> dict[str, Any]:
     """The request's fields: a GET's query if it has one, the JSON body otherwise."""
     if request.method == "GET" and request.args:
-        lists = {name for name, field in schema.fields.items() if isinstance(field, Texts)}
+        lists = {name for name, field in made(schema).fields.items() if isinstance(field, Texts)}
         return {key: request.args.getlist(key) if key in lists else request.args[key] for key in request.args}
     if request.method == "POST":
         check_content_type()
-    return snake_case(json_object(request.get_data(cache=True)), schema)
+    return snake_case(json_object(request.get_data(cache=True)), made(schema))
 
 
 def check_content_type() -> None:

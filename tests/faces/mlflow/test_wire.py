@@ -242,6 +242,16 @@ DOWNLOADS = [
 @pytest.mark.parametrize(("query", "message"), DOWNLOADS)
 def test_get_download_uri_checks_in_its_own_way(client: FlaskClient, query: dict[str, str], message: str) -> None:
     assert said(client.get(AT + "model-versions/get-download-uri", query_string=query)) == invalid(message)
+    assert said(client.get(AT + "model-versions/get-download-uri", json=query)) == invalid(message)
+
+
+def test_without_a_query_a_get_takes_its_input_from_the_body(client: FlaskClient) -> None:
+    name = make_model()
+    make_version(name, source="s3://b/here")
+    for path in ("get", "get-download-uri"):
+        answer = client.get(AT + f"model-versions/{path}", json={"name": name, "version": "1"})
+        assert "s3://b/here" in answer.text
+        assert client.get(AT + f"model-versions/{path}?x=1", json={"name": name, "version": "1"}).status_code == 400
 
 
 def test_a_workspace_is_refused_and_not_with_a_5xx(client: FlaskClient) -> None:

@@ -70,6 +70,11 @@ SURFACE = [
         ours="404 ENDPOINT_NOT_FOUND *",
     ),
     Difference(
+        "there are no webhooks here: a route that is not there is said to be so",
+        ("besides the registry: * /api/2.0/mlflow/webhooks",),
+        ours="404 ENDPOINT_NOT_FOUND *",
+    ),
+    Difference(
         "server-info has no line for what only a tracking server can do",
         ("besides the registry: GET */server-info",),
         fields=dict.fromkeys(SERVER_INFO, (True, ABSENT)),
@@ -100,6 +105,21 @@ INPUT = [
         ("bodies: * a plain string", "bodies: * an empty string"),
         theirs="500 an HTML page",
         ours=IPV + "Missing value for required parameter 'name'.*",
+    ),
+    Difference(
+        "a size is a whole number; mlflow takes the truth for one, cuts a fraction off, and fails on a list",
+        (
+            "where input is read: GET: true for a size in the body",
+            "where input is read: GET: a fraction for a size in the body",
+            "where input is read: GET: a list for a size in the body",
+        ),
+        ours=IPV + "Invalid value * for parameter 'max_results' supplied:  Hint: *",
+    ),
+    Difference(
+        "mlflow reads a version that is no text as an empty one; here it is named as it was sent",
+        ("where input is read: GET model-versions/get-download-uri: a version that is no text in the body",),
+        theirs=IPV + "Parameter 'version' must be an integer, got ''.",
+        ours=IPV + "Invalid value 1 for parameter 'version' supplied:  Hint: *",
     ),
     Difference(
         "mlflow keeps an empty text where a tag's value is no text",

@@ -64,6 +64,27 @@ BODIES_OF_EVERY_KIND = scenario(
     [raw("GET", "registered-models/get", f"GET {kind}", body) for kind, body in BODIES],
 )
 
+VERSIONS_IN_BODIES = [
+    ("a version", b'{"name": "Places", "version": "1"}'),
+    ("another version", b'{"name": "Places", "version": "9"}'),
+    ("a name alone", b'{"name": "Places"}'),
+    ("a number alone", b'{"version": "1"}'),
+    ("an empty name", b'{"name": "", "version": "1"}'),
+    ("null for a name", b'{"name": null, "version": "1"}'),
+    ("null for a version", b'{"name": "Places", "version": null}'),
+    ("a word for a version", b'{"name": "Places", "version": "x"}'),
+    ("a version that is no text", b'{"name": "Places", "version": 1}'),
+    ("nothing", b""),
+]
+
+
+def versions_in_bodies() -> Iterator[Step]:
+    """The routes that ask for a version in a query take it from a body as well, if there is no query."""
+    for path in ("model-versions/get", "model-versions/get-download-uri"):
+        for kind, body in VERSIONS_IN_BODIES:
+            yield raw("GET", path, f"GET {path}: {kind} in the body", body)
+
+
 WHERE_INPUT_IS_READ = scenario(
     "where input is read",
     post("registered-models/create", name="Places"),
@@ -84,6 +105,11 @@ WHERE_INPUT_IS_READ = scenario(
     raw("GET", "registered-models/search", "GET: camelCase in the body", b'{"maxResults": 1}'),
     raw("GET", "registered-models/search", "GET: a number in the body", b'{"max_results": 1}'),
     raw("GET", "registered-models/search", "GET: decimal text in the body", b'{"max_results": "1"}'),
+    raw("GET", "registered-models/search", "GET: true for a size in the body", b'{"max_results": true}'),
+    raw("GET", "registered-models/search", "GET: a fraction for a size in the body", b'{"max_results": 1.5}'),
+    raw("GET", "registered-models/search", "GET: a list for a size in the body", b'{"max_results": [1]}'),
+    post("model-versions/create", name="Places", source="s3://b/k"),
+    versions_in_bodies(),
     raw("DELETE", "registered-models/delete?name=Places", "DELETE: query", b"", {}),
     raw("DELETE", "registered-models/delete?name=Places", "DELETE: both", b'{"name": "nope"}'),
     raw("PATCH", "registered-models/update?name=Places", "PATCH: query", b"", {}),

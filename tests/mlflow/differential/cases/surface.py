@@ -114,6 +114,8 @@ BESIDES = scenario(
     at("GET", "/api/3.0/mlflow/server-info"),
     at("GET", "/ajax-api/3.0/mlflow/server-info"),
     at("GET", "/api/3.0/mlflow/server-features"),
+    at("GET", f"{PREFIX}webhooks"),
+    at("POST", f"{PREFIX}webhooks"),
     raw("GET", "registered-models/search", "a blank workspace", headers={"X-MLFLOW-WORKSPACE": " "}),
     raw("GET", "registered-models/search", "a workspace", headers={"X-MLFLOW-WORKSPACE": "team-a"}),
 )
