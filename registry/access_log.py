@@ -1,7 +1,8 @@
 """The service's logs as JSON lines: one line per request on standard output, everything else on standard error.
 
-A line never holds a token: of a request only its path is written, not its query, its headers or its body, and of a
-malformed one nothing but where it came from. JSON with escapes keeps control characters and line breaks of callers out.
+A line never holds a token: of a request only its path and its user agent are written, not its query, its other headers
+or its body, and of a malformed one nothing but where it came from; what looks like a token of ours is left out wherever
+it stands. JSON with escapes keeps control characters and line breaks of callers out.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+TOKEN = re.compile(r"mreg_[0-9a-f]{8,}")
 ROOM_FOR_NAME = 1500
 ROOM_FOR_USER_AGENT = 500
 """Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
@@ -50,6 +52,18 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
             msg, args = msg.partition(": ")[0], ()
         super().warning(msg, *args, **kwargs)
 
+    def debug(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Write a remark; one about a request that broke off without what had come of it by then."""
+        if msg.startswith("Ignored premature client disconnection"):
+            msg, args = msg.partition(". ")[0], ()
+        super().debug(msg, *args, **kwargs)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Write a fault with its trace; one in a request without its address, which may have a token in its query."""
+        if str(msg).startswith("Error handling request"):
+            msg, args = "Error handling request", ()
+        super().exception(msg, *args, **kwargs)
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON line per record, a traceback included."""
@@ -65,14 +79,14 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return without_tokens(json.dumps(line))
 
 
 def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took: timedelta) -> str:
     """Return the line of one request; what the application knows about it stands in the environment."""
     code = int(str(status).split(None, 1)[0])
     trace_id, span_id = trace_of(environ)
-    return json.dumps(
+    line = json.dumps(
         {
             "time": rfc3339(datetime.now(UTC)),
             "request_id": environ.get("registry.request_id"),
@@ -91,6 +105,12 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
             "bytes": sent,
         }
     )
+    return without_tokens(line)
+
+
+def without_tokens(line: str) -> str:
+    """Leave out of a line what looks like a token of ours: somebody may have put it into a path, say."""
+    return TOKEN.sub("mreg_(left out)", line)
 
 
 def trace_of(environ: Mapping[str, Any]) -> tuple[str | None, str | None]:

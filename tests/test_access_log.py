@@ -165,3 +165,15 @@ def test_a_traceparent_is_passed_on(given: str) -> None:
 def test_what_is_no_traceparent_is_ignored(given: str) -> None:
     found = line(HTTP_TRACEPARENT=given)
     assert (found["trace_id"], found["span_id"]) == (None, None)
+
+
+SECRET = "mreg_" + "0123456789abcdef" * 2 + "01234567"
+
+
+def test_what_looks_like_a_token_is_left_out_wherever_it_stands() -> None:
+    found = line(PATH_INFO=f"/api/v1/models/{SECRET}", HTTP_USER_AGENT=f"curl {SECRET}")
+
+    assert found["path"] == "/api/v1/models/mreg_(left out)"
+    assert found["user_agent"] == "curl mreg_(left out)"
+    record = logging.LogRecord("registry", logging.ERROR, "here", 1, "failed on %s", (SECRET,), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "failed on mreg_(left out)"

@@ -1,9 +1,10 @@
 """The ways in. Each face has a prefix; a URL that nobody matched is refused in the words of the face it points at."""
 
 from flask import Flask, Response, current_app, g, request
+from gunicorn.http.errors import NoMoreData, ParseException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 
 from registry.db import translate
 from registry.errors import RegistryError
@@ -28,6 +29,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, refuse_http)
     app.register_error_handler(DBAPIError, refuse_database)
     app.register_error_handler(PoolTimeoutError, refuse_database)
+    app.register_error_handler(ParseException, refuse_malformed)
+    app.register_error_handler(NoMoreData, refuse_malformed)
     app.register_error_handler(Exception, refuse_fault)
 
 
@@ -66,6 +69,11 @@ def refuse_database(error: Exception) -> Response:
     """A fault of the database: passing ones are said to be so, others are ours."""
     refusal = translate(error)
     return refuse_fault(error) if refusal is None else refuse(refusal)
+
+
+def refuse_malformed(_: Exception) -> Response:
+    """A body that the web server cannot take apart: what it found there instead is neither shown nor written down."""
+    return refuse_http(BadRequest("The body is not complete, or its chunks are malformed."))
 
 
 def refuse_fault(error: Exception) -> Response:

@@ -256,29 +256,54 @@ def post(running: Service, path: str, body: str, token: str = TOKEN) -> tuple[in
         connection.close()
 
 
-def test_no_token_gets_into_the_log_however_it_was_sent(running: Service) -> None:
-    raw = [
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {}\r\n\r\n",
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer {}\r\n\r\n",
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\n {}\r\n\r\n",
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\0\r\n\r\n",
-        "GET /api/v1/whoami?token={} HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET http://u:{}@127.0.0.1/api/v1/whoami HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nReferer: http://x/?{}\r\nCookie: t={}\r\n\r\n",
-        "GET /api/v1/whoami {} HTTP/1.1\r\nHost: x\r\n\r\n",
-        "{}\r\n\r\n",
-    ]
-    for request in raw:
-        with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
-            connection.sendall(request.replace("{}", TOKEN).encode())
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
-    running.stop()
+CHUNKED = "Host: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+MALFORMED = [
+    "POST /api/v1/models HTTP/1.1\r\n" + CHUNKED + "{}\r\n\r\n",
+    "POST /api/v1/models HTTP/1.1\r\n" + CHUNKED + "5\r\n{}\r\n\r\n",
+    "POST /api/2.0/mlflow/registered-models/create HTTP/1.1\r\n" + CHUNKED + "ff\r\n{}",
+]
+"""Bodies that are not what their headers promise."""
+ANYTHING = [
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {}\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer {}\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\n {}\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\0\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}",
+    "GET /api/v1/whoami?token={} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET http://u:{}@127.0.0.1/api/v1/whoami HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nReferer: http://x/?{}\r\nCookie: t={}\r\n\r\n",
+    "GET /api/v1/whoami {} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "{}\r\n\r\n",
+]
 
-    assert TOKEN not in running.out.read_text()
-    assert TOKEN not in running.said
+
+def sent(running: Service, request: str) -> str:
+    """Send these characters, end the connection's sending half, and return all that comes back."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection:
+        connection.sendall(request.replace("{}", TOKEN).encode())
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(4096):
+            answer += part
+    return answer.decode()
+
+
+def test_no_token_gets_into_the_log_however_it_was_sent(tmp_path: Path, database_url: str) -> None:
+    settings = {"REGISTRY_ADMIN_TOKEN": TOKEN, "REGISTRY_LOG_LEVEL": "debug"}
+    with service(tmp_path, REGISTRY_DATABASE_URL=database_url, **settings) as running:
+        for request in ANYTHING:
+            sent(running, request)
+        for request in MALFORMED:
+            answer = sent(running, request.replace("Host: x", f"Authorization: Bearer {TOKEN}\r\nHost: x"))
+            assert answer.startswith("HTTP/1.1 400 "), request
+            assert TOKEN not in answer
+        running.stop()
+
+        assert TOKEN not in running.out.read_text()
+        assert TOKEN not in running.said
+        assert '"level": "debug"' in running.said
+        assert '"level": "error"' not in running.said
 
 
 def test_control_characters_of_callers_stay_in_their_line(running: Service) -> None:
