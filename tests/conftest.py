@@ -28,6 +28,7 @@ from registry.domain import tokens
 from registry.domain.access import OPERATOR, Principal
 from registry.vocabulary import Role
 from tests.factories import unique
+from tests.live import Live, serving
 
 
 @pytest.fixture(scope="session")
@@ -167,3 +168,12 @@ def client_with(app: Flask, token: str | None) -> FlaskClient:
     if token is not None:
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
+
+
+@pytest.fixture(scope="session")
+def live(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, credentials: dict[Role, tuple[Principal, str]]
+) -> Iterator[Live]:
+    """A running service on the shared database, for what speaks to one over the network."""
+    with serving(tmp_path_factory.mktemp("live"), database_url, credentials) as started:
+        yield started

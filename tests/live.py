@@ -30,7 +30,7 @@ class Live:
 
 
 @contextmanager
-def live(directory: Path, database_url: str, credentials: Mapping[Role, tuple[Principal, str]]) -> Iterator[Live]:
+def serving(directory: Path, database_url: str, credentials: Mapping[Role, tuple[Principal, str]]) -> Iterator[Live]:
     """A service on the database that tests share."""
     with service(directory, REGISTRY_DATABASE_URL=database_url) as running:
         tokens = {role: secret for role, (_, secret) in credentials.items()}

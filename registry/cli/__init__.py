@@ -1,46 +1,50 @@
-"""The command line, `registry …`. `serve`, `db` and `token` work on the database itself, as the operator.
+"""The command line, `registry …`. Its commands speak to a running service; `serve`, `db` and `token` know its database.
 
-What goes wrong in running the service (a setting, the database, the port) is one line on standard error and exit
-code 1; a wrong use of a command is exit code 2. Results go to standard output, everything said to people to standard
-error.
+Nothing of the service is imported until a command needs it, so that those that only ask a question start quickly.
 """
-
-from typing import Any
 
 import click
 
 from registry import __version__
-from registry.cli.database import database
-from registry.cli.serve import serve
-from registry.cli.tokens import token
-from registry.config import ConfigError
-from registry.embedded import EmbeddedError
-from registry.errors import RegistryError
-from registry.schema import SchemaError
+from registry.cli.lazy import LazyGroup, Table
 
-FAULTS = (ConfigError, EmbeddedError, RegistryError, SchemaError)
+COMMANDS: Table = {
+    "Look": {
+        "models": ("registry.cli.models:models", "List models, or show one."),
+        "versions": ("registry.cli.versions:versions", "List the versions of a model, or show one."),
+        "search": ("registry.cli.search:search", "Find models or versions by words or by a filter."),
+        "resolve": ("registry.cli.resolve:resolve", "Say which version a models:/ URI names, now or at a moment."),
+        "history": ("registry.cli.history:history", "Say which versions stood in a stage from when until when."),
+        "diff": ("registry.cli.diff:diff", "Show in what two versions of a model differ."),
+        "audit": ("registry.cli.audit:audit", "Show who changed what, when and why."),
+    },
+    "Change": {
+        "register": ("registry.cli.register:register", "Register a model, or its next version."),
+        "promote": ("registry.cli.promote:promote", "Move a version to a stage."),
+        "rollback": ("registry.cli.promote:rollback", "Give a stage back to the version that held it before."),
+        "tag": ("registry.cli.labels:tag", "Show, set and remove tags."),
+        "alias": ("registry.cli.labels:alias", "Show, set and remove aliases."),
+        "comment": ("registry.cli.labels:comment", "Read and write comments."),
+    },
+    "Connect": {
+        "login": ("registry.cli.login:login", "Keep a token for a registry, after asking for it."),
+        "logout": ("registry.cli.login:logout", "Forget the kept token."),
+        "whoami": ("registry.cli.login:whoami", "Say whom the registry takes you for."),
+        "completion": ("registry.cli.completion:completion", "Print the script that completes commands in a shell."),
+    },
+    "Run a registry": {
+        "serve": ("registry.cli.serve:serve", "Serve the registry until Ctrl-C or SIGTERM."),
+        "db": ("registry.cli.database:database", "Upgrade or look at the database's schema."),
+        "token": ("registry.cli.tokens:token", "Make, list and revoke tokens."),
+    },
+}
 
 
-class Commands(click.Group):
-    """A group whose commands report operational faults in one line, without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except FAULTS as fault:
-            raise click.ClickException(str(fault)) from fault
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="registry")
 def main() -> None:
-    """Run a model registry: versions, stages and promotions of MLflow models, every change on record.
+    """Keep models, their versions and their stages, with every change on record.
 
-    Settings are environment variables named REGISTRY_...; the README lists them all.
+    Commands speak to the registry that `registry login` or REGISTRY_URL and REGISTRY_TOKEN name. Exit codes: 0 done,
+    1 fault, 2 wrong use, 3 refused, 4 not found, 5 conflict, 6 unreachable.
     """
-
-
-main.add_command(serve)
-main.add_command(database)
-main.add_command(token)

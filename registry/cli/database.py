@@ -5,10 +5,11 @@ import os
 import click
 
 from registry import config, schema
-from registry.cli.operator import require_schema, say, with_database
+from registry.cli.operator import GroupInWords, require_schema, with_database
+from registry.cli.output import say
 
 
-@click.group("db")
+@click.group("db", cls=GroupInWords)
 def database() -> None:
     """Upgrade or look at the database's schema."""
 

@@ -7,23 +7,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 import click
 from flask import Flask
 
 from registry import config, embedded, schema
 from registry.app import create_app
-from registry.config import Settings
+from registry.cli.faults import Failure
+from registry.config import ConfigError, Settings
 from registry.db import db
+from registry.embedded import EmbeddedError
 from registry.schema import SchemaError
 
 TERMINATED = 128 + signal.SIGTERM
 """The exit code that a shell gives a process ended by SIGTERM."""
 
 
-def say(line: str = "") -> None:
-    """Tell the person at the terminal, or the log of the container, how it goes."""
-    click.echo(line, err=True)
+FAULTS = (ConfigError, EmbeddedError, SchemaError)
+
+
+@contextmanager
+def faults_in_words() -> Iterator[None]:
+    """Let what goes wrong in running a service (a setting, the database, the port) end the command in one line."""
+    try:
+        yield
+    except FAULTS as fault:
+        raise Failure(str(fault)) from fault
+
+
+class InWords(click.Command):
+    """A command whose operational faults are one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with faults_in_words():
+            return super().invoke(ctx)
+
+
+class GroupInWords(InWords, click.Group):
+    """A group of such commands."""
 
 
 @contextmanager

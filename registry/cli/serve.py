@@ -7,7 +7,8 @@ import socket
 import click
 
 from registry import __version__, config, schema
-from registry.cli.operator import application, say, with_database
+from registry.cli.operator import InWords, application, with_database
+from registry.cli.output import say
 from registry.config import ConfigError, Settings
 from registry.db import transaction
 from registry.domain import tokens
@@ -15,7 +16,7 @@ from registry.domain.access import OPERATOR
 from registry.server import Server, address, url
 
 
-@click.command()
+@click.command(cls=InWords)
 def serve() -> None:
     """Serve the registry until Ctrl-C or SIGTERM.
 

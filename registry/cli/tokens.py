@@ -1,23 +1,56 @@
-"""`registry token`: making, listing and revoking tokens, with the database as the only authority asked."""
+"""`registry token`: making, listing and revoking tokens, of a running registry or in its database.
 
-from collections.abc import Iterable
+The database is asked where no registry is named (by --url, REGISTRY_URL or a stored login): the first token has to come
+from somewhere. Who can write to the database needs no other permission.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from registry.cli.operator import as_operator, say
-from registry.db import transaction
-from registry.domain import tokens
-from registry.domain.access import OPERATOR
-from registry.domain.tokens import TokenInfo
+from registry.cli import logins
+from registry.cli.connection import connect, json_option, url_option
+from registry.cli.kinds import NUMBER
+from registry.cli.output import say, show, show_json, show_table
+from registry.cli.text import stamp, when
+from registry.client import Client, Token
 from registry.vocabulary import Role
 
-COLUMNS = ("id", "name", "role", "state", "created", "last used", "description")
+if TYPE_CHECKING:
+    from registry.cli.tokens_in_database import TokensInDatabase
+
+HEADER = ("id", "name", "role", "state", "created (utc)", "last used (utc)", "description")
+
+
+def with_tokens(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where its tokens are."""
+    database_option = click.option("--database", is_flag=True, help="In the database of a registry, as its operator.")
+    return url_option(database_option(command))
+
+
+@contextmanager
+def keeper(url: str | None, *, database: bool) -> Iterator["Client | TokensInDatabase"]:
+    """Who keeps the tokens: the service that is named, or the database."""
+    if url and database:
+        raise click.UsageError("--url goes without --database.")
+    if database or not (url or os.environ.get("REGISTRY_URL") or logins.read()):
+        from registry.cli.tokens_in_database import TokensInDatabase  # noqa: PLC0415 (imports all of the service)
+
+        yield TokensInDatabase()
+        say("(on the database itself, as its operator)")
+        return
+    with connect(url) as client:
+        say(f"(on the registry at {client.url})")
+        yield client
 
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens."""
+    """Make, list and revoke tokens, of the registry you speak to or, without one, in the database itself."""
 
 
 @token.command()
@@ -25,64 +58,67 @@ def token() -> None:
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value, show_default=True)
 @click.option("--description", help="What it is used for.")
 @click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Without it the token lasts until revoked.")
-def create(name: str, role: str, description: str | None, expires_in_days: int | None) -> None:
+@json_option
+@with_tokens
+def create(
+    name: str,
+    role: str,
+    description: str | None,
+    expires_in_days: int | None,
+    url: str | None,
+    *,
+    database: bool,
+    as_json: bool,
+) -> None:
     """Make a token and print it, and nothing else, on standard output. It is not shown again."""
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
-    with as_operator(), transaction(OPERATOR) as session:
-        made = tokens.create(
-            session, OPERATOR, name=name, role=Role(role), description=description, expires_at=expires_at
-        )
-    until = f"until {expires_at:%Y-%m-%d}" if expires_at else "until revoked"
-    say(f"Token {made.id} for {made.principal_name}, {made.role}, {until}; it is not shown again:")
-    click.echo(made.secret)
+    with keeper(url, database=database) as tokens:
+        made = tokens.create_token(name, role, description=description, expires_at=expires_at)
+    until = f"until {made.expires_at:%Y-%m-%d}" if made.expires_at else "until revoked"
+    say(f"Token {made.id} for {made.name}, {made.role}, {until}; it is not shown again:")
+    show_json(made.document) if as_json else show(made.secret)
 
 
 @token.command("list")
-def list_() -> None:
+@json_option
+@with_tokens
+def list_(url: str | None, *, database: bool, as_json: bool) -> None:
     """Print all tokens, without their secrets."""
-    with as_operator(), transaction(OPERATOR) as session:
-        found = tokens.search(session, OPERATOR)
-    click.echo(table([COLUMNS, *(row(info) for info in found)]))
+    with keeper(url, database=database) as tokens:
+        found = list(tokens.tokens())
+    if as_json:
+        show_json([one.document for one in found])
+    else:
+        show_table(HEADER, map(row, found), empty="No tokens.")
 
 
 @token.command()
-@click.argument("token_id", metavar="ID", type=int)
-def revoke(token_id: int) -> None:
+@click.argument("token_id", metavar="ID", type=NUMBER)
+@with_tokens
+def revoke(token_id: int, url: str | None, *, database: bool) -> None:
     """Make the token with this ID useless, at once and for good."""
-    with as_operator(), transaction(OPERATOR) as session:
-        tokens.revoke(session, OPERATOR, token_id)
+    with keeper(url, database=database) as tokens:
+        tokens.revoke_token(token_id)
     say(f"Token {token_id} is revoked.")
 
 
-def row(info: TokenInfo) -> tuple[str, ...]:
-    """Return a token as the cells of its line."""
+def row(one: Token) -> tuple[str, ...]:
+    """A token as the cells of its line."""
     return (
-        str(info.id),
-        info.principal_name,
-        info.role.value,
-        state(info),
-        day(info.created_at),
-        day(info.last_used_at),
-        info.description or "",
+        str(one.id),
+        one.name,
+        one.role,
+        state(one),
+        stamp(one.created_at),
+        stamp(one.last_used_at),
+        one.description or "",
     )
 
 
-def state(info: TokenInfo) -> str:
+def state(one: Token) -> str:
     """Say in words whether a token can be used."""
-    if info.revoked_at:
-        return f"revoked {day(info.revoked_at)}"
-    if info.expires_at is None:
+    if one.revoked_at:
+        return f"revoked {when(one.revoked_at)}"
+    if one.expires_at is None:
         return "valid"
-    return f"{'expired' if info.expires_at <= datetime.now(UTC) else 'valid until'} {day(info.expires_at)}"
-
-
-def day(moment: datetime | None) -> str:
-    """Return a time as people read it in a list."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else "-"
-
-
-def table(lines: Iterable[tuple[str, ...]]) -> str:
-    """Lay cells out in columns."""
-    cells = [tuple(" ".join(cell.split()) for cell in line) for line in lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+    return f"{'expired' if one.expires_at <= datetime.now(UTC) else 'valid until'} {when(one.expires_at)}"

@@ -22,7 +22,7 @@ SERVE = ("-m", "registry", "serve")
 def environment(**settings: str) -> dict[str, str]:
     """Our environment with these settings of the service and no others."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
-    return inherited | {"PYTHONPATH": str(ROOT)} | settings
+    return inherited | {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "/no/login/here"} | settings
 
 
 def registry(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

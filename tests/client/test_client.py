@@ -126,13 +126,13 @@ def test_the_log_is_read_page_by_page(remote: Client, model: str) -> None:
 
     assert every[0] == "registered_model.create"
     assert every.count("model_version.create") == 2
-    event, _ = remote.events(model, action="model_version.create", actor=remote.whoami().name)
+    [event] = remote.events(model, 2, action="model_version.create", actor=remote.whoami().name)
     assert json.loads(event.line or "")["action"] == event.action
     assert list(remote.events(model, since=event.at + timedelta(days=1))) == []
 
 
-def test_it_says_whom_the_service_takes_us_for(running: Live) -> None:
-    with running.client(Role.VIEWER) as viewer:
+def test_it_says_whom_the_service_takes_us_for(live: Live) -> None:
+    with live.client(Role.VIEWER) as viewer:
         assert viewer.whoami().role == "viewer"
         with pytest.raises(Forbidden):
             viewer.register_model(unique())

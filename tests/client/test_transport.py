@@ -22,7 +22,7 @@ from registry.client import (
 )
 from registry.vocabulary import Role
 from tests.cli.running import free_port
-from tests.client.proxy import DROP, LOSE, STALL, Answer, Proxy, misbehaving
+from tests.client.proxy import DROP, LOSE, STALL, TEAR, Answer, Proxy, misbehaving
 from tests.factories import unique
 from tests.live import Live
 
@@ -31,15 +31,15 @@ IN_FLIGHT = Answer(409, json.dumps({"type": "urn:model-registry:problem:in-fligh
 
 
 @pytest.fixture
-def proxy(running: Live) -> Iterator[Proxy]:
-    with misbehaving(running.service.port) as started:
+def proxy(live: Live) -> Iterator[Proxy]:
+    with misbehaving(live.service.port) as started:
         yield started
 
 
 @pytest.fixture
-def through(proxy: Proxy, running: Live) -> Iterator[Client]:
+def through(proxy: Proxy, live: Live) -> Iterator[Client]:
     """A client that speaks through the proxy."""
-    with Client(proxy.url, running.token, retries=2, patience=20) as client:
+    with Client(proxy.url, live.token, retries=2, patience=20) as client:
         yield client
 
 
@@ -188,7 +188,7 @@ def test_a_fault_of_the_service_is_not_tried_again(through: Client, proxy: Proxy
     assert len(proxy.seen) == 1
 
 
-def test_refusals_are_told_apart(running: Live, remote: Client) -> None:
+def test_refusals_are_told_apart(live: Live, remote: Client) -> None:
     name = remote.register_model(unique()).name
 
     with pytest.raises(Conflict) as taken:
@@ -199,11 +199,11 @@ def test_refusals_are_told_apart(running: Live, remote: Client) -> None:
         remote.register_model("a/b")
     with pytest.raises(NotFound):
         remote.get_version(name, 1)
-    with running.client(Role.VIEWER) as viewer, pytest.raises(Forbidden):
+    with live.client(Role.VIEWER) as viewer, pytest.raises(Forbidden):
         viewer.register_model(unique())
-    with Client(running.url, "wrong") as stranger, pytest.raises(Unauthenticated):
+    with Client(live.url, "wrong") as stranger, pytest.raises(Unauthenticated):
         stranger.whoami()
-    with Client(running.url) as nobody, pytest.raises(Unauthenticated):
+    with Client(live.url) as nobody, pytest.raises(Unauthenticated):
         nobody.whoami()
 
 
@@ -218,17 +218,17 @@ def test_the_path_of_the_address_is_kept_and_pages_go_on_below_it(through: Clien
     assert all(path.startswith("/behind/api/v1/") for _, path, _ in proxy.seen)
 
 
-def test_the_token_may_stand_in_the_address_and_shows_nowhere(running: Live, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_may_stand_in_the_address_and_shows_nowhere(live: Live, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with Client(running.url.replace("//", f"//any:{running.token}@")) as client:
+    with Client(live.url.replace("//", f"//any:{live.token}@")) as client:
         assert client.whoami().role == "administrator"
-        assert client.url == running.url
-        assert running.token not in repr(client)
-    client = Client(f"http://{running.token}@127.0.0.1:{free_port()}", retries=0)
+        assert client.url == live.url
+        assert live.token not in repr(client)
+    client = Client(f"http://{live.token}@127.0.0.1:{free_port()}", retries=0)
     with pytest.raises(Unreachable) as failed:
         client.whoami()
-    assert running.token not in str(failed.value)
-    assert running.token not in caplog.text
+    assert live.token not in str(failed.value)
+    assert live.token not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -250,18 +250,28 @@ def test_what_cannot_be_a_token_is_refused_without_repeating_it(token: str) -> N
     assert token not in str(refused.value)
 
 
-def test_the_surroundings_can_say_where_the_service_is(running: Live) -> None:
-    with Client.from_env({"REGISTRY_URL": running.url, "REGISTRY_TOKEN": running.token}) as client:
+def test_the_surroundings_can_say_where_the_service_is(live: Live) -> None:
+    with Client.from_env({"REGISTRY_URL": live.url, "REGISTRY_TOKEN": live.token}) as client:
         assert client.whoami().role == "administrator"
     assert Client.from_env({}).url == "http://127.0.0.1:5055"
 
 
-def test_a_watch_stands_by_its_answer_while_the_service_is_away(running: Live, remote: Client, proxy: Proxy) -> None:
+def test_a_stream_that_breaks_off_is_an_error(through: Client, proxy: Proxy) -> None:
+    name = through.register_model(unique()).name
+    for _ in range(20):
+        through.comment(name, "x" * 1000)
+    proxy.script.append(TEAR)
+
+    with pytest.raises(Unreachable, match="broke off before its end"):
+        list(through.export(name))
+
+
+def test_a_watch_stands_by_its_answer_while_the_service_is_away(live: Live, remote: Client, proxy: Proxy) -> None:
     name = remote.register_model(unique()).name
     for _ in range(2):
         remote.register_version(name, "s3://bucket/model")
     remote.transition(name, 1, "Production")
-    with Client(proxy.url, running.token, retries=0) as client:
+    with Client(proxy.url, live.token, retries=0) as client:
         changes = iter(client.watch(f"models:/{name}/Production", every=0.01))
         assert next(changes).version == 1
         remote.transition(name, 2, "Production", archive_existing=True)

@@ -1,0 +1,64 @@
+"""Tokens in the database, for its operator: the calls that the client has for those of a service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from registry.cli.operator import as_operator, faults_in_words
+from registry.client import IssuedToken, Token
+from registry.client.reading import read
+from registry.db import transaction
+from registry.domain import tokens
+from registry.domain.access import OPERATOR
+from registry.domain.tokens import TokenInfo
+from registry.vocabulary import Role
+
+
+class TokensInDatabase:
+    """Makes, lists and revokes tokens as the operator."""
+
+    def create_token(
+        self, name: str, role: str, *, description: str | None = None, expires_at: datetime | None = None
+    ) -> IssuedToken:
+        """Make a token for the principal called `name`."""
+        wanted: dict[str, Any] = {"name": name, "description": description, "expires_at": expires_at}
+        with operating() as session:
+            made = tokens.create(session, OPERATOR, role=Role(role), **wanted)
+        return read(IssuedToken, document(made) | {"secret": made.secret})
+
+    def tokens(self) -> list[Token]:
+        """All tokens, the oldest first."""
+        with operating() as session:
+            return [read(Token, document(info)) for info in tokens.search(session, OPERATOR)]
+
+    def revoke_token(self, token_id: int) -> None:
+        """Make a token useless."""
+        with operating() as session:
+            tokens.revoke(session, OPERATOR, token_id)
+
+
+@contextmanager
+def operating() -> Iterator[Session]:
+    """One transaction on the database, in the name of the operator."""
+    with faults_in_words(), as_operator(), transaction(OPERATOR) as session:
+        yield session
+
+
+def document(info: TokenInfo) -> dict[str, Any]:
+    """A token as the service would answer it."""
+    times = ("created_at", "expires_at", "revoked_at", "last_used_at")
+    return {
+        "id": info.id,
+        "name": info.principal_name,
+        "role": info.role.value,
+        "description": info.description,
+        **{name: rfc3339(getattr(info, name)) for name in times},
+    }
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """A time as JSON has it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
