@@ -3,12 +3,15 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from registry import errors
 from registry.errors import RegistryError
+from registry.faces import mlflow
+from registry.faces.face import bare_view
 from registry.faces.mlflow.errors import CODES
 from registry.faces.mlflow.errors import code_of as mlflow_code_of
 from registry.faces.rest.errors import STATUSES, kind_of
@@ -112,6 +115,24 @@ def test_every_route_asks_for_a_credential_or_stands_on_the_list(app: Flask) -> 
             assert answer.status_code == 401, f"{verb} {path}"
             assert "Bearer" in answer.headers["WWW-Authenticate"]
             assert answer.is_json
+
+
+def test_every_post_heeds_idempotency_keys_and_every_change_of_our_own_face_preconditions(app: Flask) -> None:
+    posts = 0
+    for rule in app.url_map.iter_rules():
+        if not rule.rule.startswith(("/api/v1/", *mlflow.PREFIXES)):
+            continue
+        with app.app_context():
+            bare = bare_view(rule.endpoint)
+        assert bare is not None, rule
+        wrapped: Any = app.view_functions[rule.endpoint]
+        layers = 2 if rule.rule.startswith("/api/v1/") else 1
+        for _ in range(layers):
+            assert wrapped is not bare, rule
+            wrapped = wrapped.__wrapped__
+        assert wrapped is bare, rule
+        posts += "POST" in (rule.methods or set())
+    assert posts > 10
 
 
 def all_errors(kind: type[RegistryError] = RegistryError) -> list[type[RegistryError]]:

@@ -23,7 +23,7 @@ from registry.faces.inbound import authenticate, change
 from registry.tables import IdempotencyKey
 from registry.vocabulary import Role
 from tests.conftest import application, client_with
-from tests.factories import make_model, unique
+from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -157,6 +157,17 @@ def test_an_answer_again_goes_before_a_precondition_that_the_first_one_has_outda
     again = client.post(path, json={"text": "words"}, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.data == again.data
+
+
+def test_a_dry_run_under_a_key_is_answered_again_and_changes_nothing(client: FlaskClient) -> None:
+    name, headers = make_model(), {"Idempotency-Key": unique("key")}
+    make_version(name)
+    path = f"/api/v1/models/{name}/versions/1"
+    for _ in range(2):
+        answer = client.post(f"{path}/transitions", json={"to": "Staging", "dry_run": True}, headers=headers)
+        assert (answer.status_code, answer.get_json()["stage"]) == (200, "Staging")
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert client.get(path).get_json()["stage"] == "None"
 
 
 @contextmanager
