@@ -354,7 +354,8 @@ def farewell(settings: Settings, token: str | None, screen: Screen) -> None:
     print(
         f"    {screen.paint('# MLFLOW_TRACKING_URI as before: runs and artifacts stay on your tracking server', '2')}"
     )
-    screen.say(f"\nThe next `make demo` or `make serve` finds this data again, in {settings.data_dir.absolute()}.")
+    where = settings.data_dir.absolute() if settings.database_url is None else "the database of REGISTRY_DATABASE_URL"
+    screen.say(f"\nThe next `make demo` or `make serve` finds this data again, in {where}.")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,15 @@ def test_an_unreachable_database_is_503(database_url: str) -> None:
         assert ready.get_json()["problems"]
 
 
+def test_a_database_without_the_schema_is_not_ready_and_the_answer_says_what_to_do(bare_database_url: str) -> None:
+    with application(Settings(database_url=bare_database_url, auth=False)) as app:
+        client = app.test_client()
+        ready = client.get("/readyz")
+        assert client.get("/livez").status_code == 200
+    assert ready.status_code == 503
+    assert "run `registry db upgrade`" in ready.text
+
+
 def test_a_busy_pool_is_503(database_url: str) -> None:
     settings = Settings(database_url=database_url, auth=False, pool_size=1, connect_timeout_seconds=2)
     with application(settings) as app, app.app_context(), db.engine.connect() as taken:

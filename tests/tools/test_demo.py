@@ -27,9 +27,9 @@ def place() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def tour(place: Path, number: signal.Signals) -> str:
+def tour(place: Path, number: signal.Signals, **more: str) -> str:
     """Take the tour, end it with a signal when it has said all, and return what it said."""
-    settings = {"REGISTRY_DATA_DIR": str(place / "data"), "REGISTRY_PORT": str(free_port())}
+    settings = {"REGISTRY_DATA_DIR": str(place / "data"), "REGISTRY_PORT": str(free_port())} | more
     command = [sys.executable, "-m", "tools.demo"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -60,6 +60,18 @@ def test_a_second_tour_goes_on_where_the_first_ended(place: Path) -> None:
     assert "Traceback" not in first + second
     assert "\x1b" not in first
     assert all(len(line) <= 100 for line in (first + second).splitlines() if "export" not in line)
+
+
+def test_the_settings_of_the_service_are_those_of_the_tour(place: Path, empty_database_url: str) -> None:
+    secret = place / "token"
+    secret.write_text("a-token-from-a-file-0123456789")
+
+    said = tour(place, signal.SIGTERM, REGISTRY_DATABASE_URL=empty_database_url, REGISTRY_ADMIN_TOKEN_FILE=str(secret))
+
+    assert "Version 2 now, version 1 then." in said
+    assert "export MLFLOW_TRACKING_TOKEN=a-token-from-a-file-0123456789\n" in said
+    assert "in the database of REGISTRY_DATABASE_URL" in " ".join(said.split())
+    assert not (place / "data" / "pgdata").exists()
 
 
 def test_a_port_in_use_is_said_before_any_work(place: Path) -> None:
