@@ -1,5 +1,7 @@
 """Full text: words that are to be found in the name, the description, the tags or the comments of a thing.
 
+Each word has its set of things, and what is in all sets is found: a join for each word would be planned badly.
+
 A word is found where a text has it or a longer one that begins with it, in any letter case. `registry.lexemes` (in
 the migrations) cuts texts into words as `words_of` cuts what is looked for; it knows a camelCase word whole and in
 its parts.
@@ -7,9 +9,10 @@ its parts.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, union_all
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, Select, func, intersect, or_, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 
 from registry.errors import Invalid
@@ -43,30 +46,41 @@ def words_of(text: str) -> tuple[str, ...]:
     return words
 
 
-def in_model(word: str) -> ColumnElement[bool]:
-    """The word is in the name, the description, a tag or a comment of the model."""
+def in_model(words: Iterable[str]) -> ColumnElement[bool]:
+    """Each of the words is in the name, the description, a tag or a comment of the model."""
+    found = looked_up(map(models_with, words))
+    return RegisteredModel.id.in_(select(found.c.id))
+
+
+def in_version(words: Iterable[str]) -> ColumnElement[bool]:
+    """Each of the words is in the description, a tag or a comment of the version, or in the name of its model."""
+    found = looked_up(map(versions_with, words))
+    return tuple_(ModelVersion.model_id, ModelVersion.number).in_(select(found.c.model_id, found.c.number))
+
+
+def looked_up(sets: Iterable[CompoundSelect[Any]]) -> CTE:
+    """What is in all of these sets, looked up once: where rows are few or new, a plan may ask for them row by row."""
+    return intersect(*sets).cte("found").prefix_with("MATERIALIZED")
+
+
+def models_with(word: str) -> CompoundSelect[int]:
+    """The models that have the word; one index answers each part."""
     model, tag, comment = aliased(RegisteredModel), aliased(RegisteredModelTag), aliased(Comment)
-    return RegisteredModel.id.in_(
-        union_all(
-            select(model.id).where(model.deleted_at.is_(None), has(word, model.name, model.description)),
-            select(tag.model_id).where(has(word, tag.key, tag.value)),
-            select(comment.model_id).where(comment.number.is_(None), has(word, comment.text)),
-        )
+    return union_all(
+        select(model.id).where(model.deleted_at.is_(None), has(word, model.name, model.description)),
+        select(tag.model_id).where(has(word, tag.key, tag.value)),
+        select(comment.model_id).where(comment.number.is_(None), has(word, comment.text)),
     )
 
 
-def in_version(word: str) -> ColumnElement[bool]:
-    """The word is in the description, a tag or a comment of the version, or in the name of its model."""
+def versions_with(word: str) -> CompoundSelect[Any]:
+    """The versions that have the word; one index answers each part."""
     version, tag, comment = aliased(ModelVersion), aliased(ModelVersionTag), aliased(Comment)
-    return tuple_(ModelVersion.model_id, ModelVersion.number).in_(
-        union_all(
-            of_models_called(word),
-            select(version.model_id, version.number).where(
-                version.deleted_at.is_(None), has(word, version.description)
-            ),
-            select(tag.model_id, tag.number).where(has(word, tag.key, tag.value)),
-            select(comment.model_id, comment.number).where(comment.number.is_not(None), has(word, comment.text)),
-        )
+    return union_all(
+        of_models_called(word),
+        select(version.model_id, version.number).where(version.deleted_at.is_(None), has(word, version.description)),
+        select(tag.model_id, tag.number).where(has(word, tag.key, tag.value)),
+        select(comment.model_id, comment.number).where(comment.number.is_not(None), has(word, comment.text)),
     )
 
 
@@ -91,5 +105,6 @@ def query(word: str) -> str:
 
     What is quoted here holds no quote and no backslash: both are separators.
     """
-    parts = " & ".join(f"'{part}':*" for part in HUMP.split(word))
-    return f"'{word}':* | {parts}"
+    parts = HUMP.split(word)
+    either = [f"'{word}':*", " & ".join(f"'{part}':*" for part in parts)]
+    return " | ".join(either if len(parts) > 1 else either[:1])

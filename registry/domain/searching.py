@@ -45,7 +45,9 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
     :raises Invalid: the filter or the token is not right.
     """
     access.require(principal, Permission.READ)
-    narrowed = [*holding(search, fields.MODELS), *map(full_text.in_model, search.words)]
+    narrowed = holding(search, fields.MODELS)
+    if search.words:
+        narrowed.append(full_text.in_model(search.words))
     question = lookup.live_models().where(*narrowed).options(*WITH_TAGS_AND_ALIASES)
     page: Page[RegisteredModel] = paged(session, question, search, fields.MODELS, "models")
     newest = lookup.newest(session, page.items, list(Stage)) if page.items else []
@@ -62,7 +64,9 @@ def versions(
     :raises Invalid: the filter or the token is not right.
     """
     access.require(principal, Permission.READ)
-    narrowed = [*holding(search, fields.VERSIONS), *map(full_text.in_version, search.words)]
+    narrowed = holding(search, fields.VERSIONS)
+    if search.words:
+        narrowed.append(full_text.in_version(search.words))
     if search.model_id is not None:
         narrowed.append(ModelVersion.model_id == search.model_id)
     question = (

@@ -4,7 +4,8 @@ import random
 import re
 import string
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import func, make_url, select, text
@@ -16,6 +17,7 @@ from registry.domain import asking, comments, full_text, model_versions, names, 
 from registry.domain.access import OPERATOR
 from registry.domain.searching import Search
 from registry.errors import Invalid
+from registry.tables import ModelVersion
 from registry.vocabulary import Stage
 from tests.conftest import application, database
 from tests.factories import make_model, make_version, move, unique
@@ -88,6 +90,7 @@ OF_MODELS = [
     ("मॉडल", [KANJI]),
     ("leaves, who!", [CHURN]),
     ("no such words", []),
+    ("c ch chu chur churn p pr pre pred predi m mo mod mode model", [CHURN]),
 ]
 
 
@@ -178,10 +181,20 @@ def test_a_separator_here_is_one_in_the_database(session: Session) -> None:
 
 # What is stored.
 
+
+def squares(number: int) -> str:
+    """A word of squared words, each of which is several letters in one character."""
+    return "\u3316\u3316" + "".join(chr(0x3300 + number // 80**place % 80) for place in range(3))
+
+
 LONGEST = {
     "many words": " ".join(f"{number:x}" for number in range(25_000)),
     "wide characters": " ".join(chr(0x20000 + number % 40_000) for number in range(50_000)),
     "each becomes 18 characters": "\ufdfa" * 100_000,
+    "each becomes up to six characters": " ".join(
+        "\u3316\u3316" + "".join(chr(0x3300 + number // 80**place % 80) for place in range(3))
+        for number in range(16_600)
+    ),
     "a hump at every character": "aB" * 50_000,
     "one word": "\U00020000" * 100_000,
 }
@@ -207,6 +220,16 @@ def test_the_beginning_of_a_long_text_is_found_and_the_rest_is_not() -> None:
     name = make_model(k=f"{first} {'x' * 16_384} {last}")
     assert found_by(first) == [name]
     assert found_by(last) == []
+
+
+@pytest.mark.parametrize("look", [full_text.in_model, full_text.in_version])
+def test_words_are_looked_up_once_and_not_row_by_row(session: Session, look: Callable[[Any], Any]) -> None:
+    """PostgreSQL asked again for each row, and ran into the timeout, where it knew nothing of the rows yet."""
+    where = look(["risk", "ada"])
+    question = select(ModelVersion.number).join(ModelVersion.model).where(where)
+    compiled = question.compile(session.connection())
+    plan = session.connection().exec_driver_sql(f"EXPLAIN {compiled}", compiled.params).scalars().all()
+    assert any("CTE found" in line for line in plan), plan
 
 
 @pytest.mark.usefixtures("context")

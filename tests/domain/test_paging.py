@@ -174,6 +174,14 @@ def test_one_direction_is_one_comparison_of_rows_which_an_index_answers(*, desce
     assert "OR" not in condition
 
 
+@pytest.mark.parametrize(("descending", "sign"), [(False, ">="), (True, "<=")])
+def test_in_mixed_directions_an_index_can_begin_at_the_first_column(*, descending: bool, sign: str) -> None:
+    keys = [Key(TIME.column, descending), Key(NAME.column, not descending), Key(NUMBER.column, descending)]
+    condition = str(paging.after(keys, VALUES).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    assert condition.startswith(f"registry.model_versions.updated_at {sign} ")
+    assert " AND (registry.model_versions.updated_at " in condition
+
+
 # Walking.
 
 

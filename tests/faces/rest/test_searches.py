@@ -1,5 +1,6 @@
 """Lists over `/api/v1`: what they show, in which order, page by page, and what they refuse."""
 
+import random
 from typing import Any
 from urllib.parse import quote
 
@@ -199,6 +200,37 @@ def test_what_makes_no_sense_is_400_and_names_the_parameter(
     answer = client.get(f"/api/v1{path.format(name=name)}?{quote(query, safe='=&')}")
     assert answer.status_code == 400
     assert field in answer.get_json()["errors"][0]["field"]
+
+
+PIECES = [
+    "name",
+    "stage",
+    "version",
+    "created_at",
+    "alias",
+    "creator",
+    "tag.k",
+    "tag.`k`",
+    "=",
+    "!=",
+    "<",
+    "LIKE",
+    "IN",
+]
+PIECES += ["NOT", "IS NULL", "AND", "OR", "(", ")", ",", "'a'", "'Production'", "'2026-01-01T00:00:00Z'", "5", "9" * 30]
+PIECES += ["1e999", "-", "\\", "'", "%", "\0", "\x7f", "é", "\U0001f600", "('a', 'b')", "(1, 2)", "name = 'a'", "desc"]
+
+
+@pytest.mark.parametrize("parameter", ["filter", "order_by", "text", "page_token"])
+@pytest.mark.parametrize("path", ["/models", "/versions"])
+def test_any_text_is_answered_or_refused(client: FlaskClient, path: str, parameter: str) -> None:
+    chance, seen = random.Random(path + parameter), set()
+    for _ in range(150):
+        given = " ".join(chance.choices(PIECES, k=chance.randint(1, 5)))
+        answer = client.get(f"/api/v1{path}", query_string={parameter: given, "limit": 1})
+        assert answer.status_code in {200, 400}, given
+        seen.add(answer.status_code)
+    assert 400 in seen
 
 
 @pytest.mark.parametrize("path", ["/models/{0}/versions", "/models/{0}/versions?filter=version = 1"])
