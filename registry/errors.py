@@ -81,6 +81,27 @@ class CommentNotFound(NotFound):
         super().__init__(f"Comment {comment_id} not found.")
 
 
+class TokenNotFound(NotFound):
+    """No token of this number."""
+
+    def __init__(self, token_id: int) -> None:
+        super().__init__(f"Token {token_id} not found.")
+
+
+class NotInTrash(NotFound):
+    """Nothing deleted of this id or number: it never was, is not deleted, or was purged."""
+
+
+class Purged(NotFound):
+    """The version was there, and was removed for good; the audit log still describes it."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(
+            f"Version {number} of '{name}' was purged: what it was can no longer be served. The audit log still "
+            "describes it."
+        )
+
+
 class AlreadyExists(RegistryError):
     """The name is taken."""
 

@@ -16,6 +16,8 @@ from registry.domain.access import OPERATOR
 from registry.domain.tokens import TokenInfo
 from registry.vocabulary import Role
 
+PAGE = 1_000
+
 
 class TokensInDatabase:
     """Makes, lists and revokes tokens as the operator."""
@@ -32,7 +34,7 @@ class TokensInDatabase:
     def tokens(self) -> list[Token]:
         """All tokens, the oldest first."""
         with operating() as session:
-            return [read(Token, document(info)) for info in tokens.search(session, OPERATOR)]
+            return [read(Token, document(info)) for info in everyone(session)]
 
     def revoke_token(self, token_id: int) -> None:
         """Make a token useless."""
@@ -45,6 +47,15 @@ def operating() -> Iterator[Session]:
     """One transaction on the database, in the name of the operator."""
     with faults_in_words(), as_operator(), transaction(OPERATOR) as session:
         yield session
+
+
+def everyone(session: Session) -> Iterator[TokenInfo]:
+    """Yield what may be known about each token, page by page."""
+    page = tokens.search(session, OPERATOR, limit=PAGE)
+    yield from page.items
+    while page.next_token:
+        page = tokens.search(session, OPERATOR, limit=PAGE, token=page.next_token)
+        yield from page.items
 
 
 def document(info: TokenInfo) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from registry.domain import access, lookup, names, principals
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
-from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, StageEmpty, VersionNotFound
+from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, Purged, StageEmpty, VersionNotFound
 from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -124,6 +124,7 @@ def resolve(session: Session, principal: Caller, uri: str, at: datetime | None =
     :raises Forbidden: the principal may not read the model.
     :raises Invalid: the URI does not name a registered model version.
     :raises NotFound: it leads nowhere.
+    :raises Purged: it led to a version that is gone for good.
     """
     reference = parse(uri)
     if reference is None:
@@ -139,13 +140,15 @@ def resolve(session: Session, principal: Caller, uri: str, at: datetime | None =
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere(reference)
-    version, stage, since, by, called = row
+    version, number, stage, since, by, called = row
+    if version is None:
+        raise Purged(reference.name, number)
     return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at)
 
 
 @functools.cache
-def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime, str, str]:
-    """The question for the version with its stage, since when and by whom, now or at the moment `:at`.
+def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, int, str, datetime, str, str]:
+    """The question for the version (none if it was purged) with number, stage, since when and by whom, now or `:at`.
 
     First the model, then its one interval, then version and event of that: each step is one index look-up, and the
     database is left no other order. Put together once for each kind of reference.
@@ -167,8 +170,9 @@ def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, str, datetime
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
     question = (
-        select(ModelVersion, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
-        .join(picked, own)
+        select(ModelVersion, picked.c.number, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
+        .select_from(picked)
+        .outerjoin(ModelVersion, own)
         .join(AuditEvent, opening)
         .outerjoin(Principal, principals.is_actor(AuditEvent.actor))
     )

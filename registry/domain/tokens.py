@@ -9,12 +9,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from registry.domain import access, lookup, names, principals
+from registry.domain import access, lookup, names, paging, principals
 from registry.domain.access import Principal
-from registry.errors import Invalid, NotFound
+from registry.domain.paging import Key, Page
+from registry.errors import Conflict, Invalid, TokenNotFound
 from registry.tables import Principal as PrincipalRow
 from registry.tables import Token
 from registry.vocabulary import Permission, Role
@@ -113,40 +114,92 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogateescape")).digest()
 
 
-def search(session: Session, principal: Principal) -> list[TokenInfo]:
-    """All tokens, oldest first, without their secrets.
+def search(session: Session, principal: Principal, *, limit: int, token: str | None = None) -> Page[TokenInfo]:
+    """Tokens, oldest first, without their secrets; those that are revoked or have expired too.
 
     :raises Forbidden: the principal may not see tokens.
+    :raises Invalid: the page token is not one of this question.
     """
     access.require(principal, Permission.ADMINISTER)
-    question = select(Token, PrincipalRow.name).join(Token.principal).order_by(Token.id)
-    return [
-        TokenInfo(
-            id=row.id,
-            principal_name=name,
-            role=Role(row.role),
-            description=row.description,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            last_used_at=row.last_used_at,
-        )
-        for row, name in session.execute(question)
-    ]
+    keys = [Key(Token.id)]
+    mark = paging.fingerprint("tokens")
+    question = with_name()
+    if token:
+        question = question.where(paging.after(keys, paging.decode(token, mark, keys)))
+    found = [info(row, name) for row, name in session.execute(question.order_by(Token.id).limit(limit + 1))]
+    return paging.cut(found, limit, mark, lambda one: [one.id])
+
+
+def get(session: Session, principal: Principal, token_id: int) -> TokenInfo:
+    """One token, without its secret.
+
+    :raises Forbidden: the principal may not see tokens.
+    :raises TokenNotFound: no such token.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    found = session.execute(with_name().where(Token.id == token_id)).one_or_none() if known(token_id) else None
+    if found is None:
+        raise TokenNotFound(token_id)
+    row, name = found
+    return info(row, name)
+
+
+def with_name() -> Select[Token, str]:
+    """The question for tokens with the names of their principals."""
+    return select(Token, PrincipalRow.name).join(Token.principal)
+
+
+def known(token_id: int) -> bool:
+    """Whether a number can be the id of a token."""
+    return 1 <= token_id < 2**63
+
+
+def info(row: Token, name: str) -> TokenInfo:
+    """What may be known about a row."""
+    return TokenInfo(
+        id=row.id,
+        principal_name=name,
+        role=Role(row.role),
+        description=row.description,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )
 
 
 def revoke(session: Session, principal: Principal, token_id: int) -> None:
-    """Make a token worthless, at once; revoking it again changes nothing.
+    """Make a token worthless, at once; revoking it again changes nothing. One's own may be revoked as well.
 
     :raises Forbidden: the principal may not revoke tokens.
-    :raises NotFound: no such token.
+    :raises TokenNotFound: no such token.
+    :raises Conflict: it is the last administrator's token, and not the operator asks, who can always make another.
     """
     access.require(principal, Permission.ADMINISTER)
-    row = session.get(Token, token_id, with_for_update=True) if 1 <= token_id < 2**63 else None
+    take_turns(session)  # else the last two could be revoked at once
+    row = session.get(Token, token_id, with_for_update=True) if known(token_id) else None
     if row is None:
-        raise NotFound(f"Token {token_id} not found.")
+        raise TokenNotFound(token_id)
     if row.revoked_at is None:
+        if principal != access.OPERATOR:
+            leave_one(session, row)
         row.revoked_at = session.scalar(select(func.clock_timestamp()))
+
+
+def take_turns(session: Session) -> None:
+    """Let one transaction at a time decide whether there is an administrator's token."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("registry.first_token"))))
+
+
+def leave_one(session: Session, row: Token) -> None:
+    """:raises Conflict: without this token nobody could administer the registry any more, not even make tokens."""
+    usable = select(Token.id).where(Token.role == Role.ADMINISTRATOR, *valid_now())
+    found = set(session.scalars(usable.where(Token.id == row.id)))
+    if found and session.scalar(usable.where(Token.id != row.id).limit(1)) is None:
+        raise Conflict(
+            f"Token {row.id} is the last administrator's token: without it nobody could make another over this API. "
+            "Make another one first, or use `registry token` with --database, on the machine of the service."
+        )
 
 
 def ensure_administrator(session: Session, operator: Principal, given: str | None) -> str | None:
@@ -157,7 +210,7 @@ def ensure_administrator(session: Session, operator: Principal, given: str | Non
     :raises Forbidden: the operator may not make tokens.
     """
     access.require(operator, Permission.ADMINISTER)
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("registry.first_token"))))
+    take_turns(session)
     if given is not None:
         accept_given(session, given)
         return None

@@ -92,11 +92,11 @@ def interval(
 
 
 def move(row: Any, called: dict[str, str]) -> Move:
-    """An event as a move. The event itself says where to, if it says anything of stages; else the intervals do."""
+    """An event as a move. Where it says nothing of stages, the intervals do that it ended or began."""
     event, left, entered, reason = row
-    stages = json.loads(event.body)["changes"].get("stage", [left, entered])
-    before = None if event.action in COMING else stages[0] or left
-    after = None if event.action in GOING else stages[1] or entered
+    was, becomes = json.loads(event.body)["changes"].get("stage", [None, None])
+    before = {Action.VERSION_TRANSITION: was, **dict.fromkeys(GOING, left)}.get(event.action)
+    after = None if event.action in GOING else becomes or entered
     return Move(
         number=event.number,
         action=event.action,

@@ -3,7 +3,8 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ from registry.domain import (
     access,
     aliases,
     audit,
+    audit_export,
     comments,
     model_versions,
     references,
@@ -29,6 +31,7 @@ from registry.domain import (
     tenures,
     tokens,
     transitions,
+    trash,
 )
 from registry.domain.access import ANONYMOUS, OPERATOR, Principal
 from registry.domain.audit import Question
@@ -96,9 +99,11 @@ def test_a_refusal_says_what_is_missing_and_which_role_would_do() -> None:
 
 @dataclass(frozen=True)
 class World:
-    """What there is to act on: a model with 1 in Staging and 2 in Production, and others there before them."""
+    """What there is to act on: a model with 1 in Staging, 2 in Production, others before; one in the trash."""
 
     name: str
+    model: int
+    deleted: int
     comment: int
     token: int
 
@@ -111,11 +116,20 @@ def make_world() -> World:
     for number, stage in enumerate((Stage.STAGING, Stage.PRODUCTION), 1):
         move(name, make_version(name, sam, stage), Stage.ARCHIVED, sam)
         move(name, number, stage, sam)
+    spare = make_version(name, sam)
     with transaction(sam) as session:
         aliases.set(session, sam, name, "champion", 1)
         comment = comments.create(session, sam, name, 1, "words").comment.id
         token = tokens.create(session, sam, name=unique("robot"), role=VIEWER).id
-    return World(name, comment, token)
+        model = registered_models.get(session, sam, name).model.id
+        model_versions.delete(session, sam, name, spare)
+        gone = registered_models.create(session, sam, unique(), tags={}).model
+        registered_models.delete(session, sam, gone.name)
+    return World(name, model, gone.id, comment, token)
+
+
+def export(session: Session, principal: Principal, question: Question) -> Iterator[int]:
+    return audit_export.export(session, lambda: nullcontext(session), principal, question, lambda _, found: len(found))
 
 
 def register(session: Session, principal: Principal, name: str, stage: Stage) -> object:
@@ -141,8 +155,14 @@ READING: list[tuple[Callable[..., object], Role, Call]] = [
     (references.resolve, VIEWER, lambda s, p, w: references.resolve(s, p, f"models:/{w.name}/1")),
     (searching.models, VIEWER, lambda s, p, w: searching.models(s, p, SEARCH)),
     (searching.versions, VIEWER, lambda s, p, w: searching.versions(s, p, SEARCH)),
+    (searching.versions_of, VIEWER, lambda s, p, w: searching.versions_of(s, p, w.name, SEARCH)),
+    (audit.matching, VIEWER, lambda s, p, w: audit.matching(s, p, Question(model=w.name))),
+    (audit_export.export, VIEWER, lambda s, p, w: list(export(s, p, Question(model=w.name)))),
     (audit.search, VIEWER, lambda s, p, w: audit.search(s, p, Question(model=w.name))),
-    (tokens.search, ADMINISTRATOR, lambda s, p, w: tokens.search(s, p)),
+    (tokens.search, ADMINISTRATOR, lambda s, p, w: tokens.search(s, p, limit=10)),
+    (tokens.get, ADMINISTRATOR, lambda s, p, w: tokens.get(s, p, w.token)),
+    (trash.models, ADMINISTRATOR, lambda s, p, w: trash.models(s, p, limit=10)),
+    (trash.versions, ADMINISTRATOR, lambda s, p, w: trash.versions(s, p, limit=10)),
 ]
 CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.create, CONTRIBUTOR, lambda s, p, w: registered_models.create(s, p, unique(), tags={})),
@@ -180,6 +200,10 @@ CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (comments.create, CONTRIBUTOR, lambda s, p, w: comments.create(s, p, w.name, 1, "words")),
     (comments.edit, CONTRIBUTOR, lambda s, p, w: comments.edit(s, p, w.name, 1, w.comment, "other words")),
     (comments.delete, CONTRIBUTOR, lambda s, p, w: comments.delete(s, p, w.name, 1, w.comment)),
+    (trash.restore_model, ADMINISTRATOR, lambda s, p, w: trash.restore_model(s, p, w.deleted)),
+    (trash.purge_model, ADMINISTRATOR, lambda s, p, w: trash.purge_model(s, p, w.deleted)),
+    (trash.restore_version, ADMINISTRATOR, lambda s, p, w: trash.restore_version(s, p, w.model, 5)),
+    (trash.purge_version, ADMINISTRATOR, lambda s, p, w: trash.purge_version(s, p, w.model, 5)),
     (tokens.create, ADMINISTRATOR, lambda s, p, w: tokens.create(s, p, name=unique("robot"), role=VIEWER)),
     (tokens.revoke, ADMINISTRATOR, lambda s, p, w: tokens.revoke(s, p, w.token)),
     (tokens.ensure_administrator, ADMINISTRATOR, lambda s, p, w: tokens.ensure_administrator(s, p, unique("given"))),

@@ -130,7 +130,7 @@ def test_comments_leave_what_they_said_before_and_after(session: Session) -> Non
 def test_tokens_and_principals_have_events_of_their_own(session: Session) -> None:
     name = unique("robot")
     act(lambda s: tokens.revoke(s, OPERATOR, tokens.create(s, OPERATOR, name=name, role=Role.VIEWER).id))
-    issued = tokens.search(session, OPERATOR)[-1]
+    issued = tokens.search(session, OPERATOR, limit=10_000).items[-1]
     found = session.scalars(select(AuditEvent.action).where(AuditEvent.object == f"token:{issued.id}"))
     assert set(found) == {Action.TOKEN_CREATE, Action.TOKEN_REVOKE}
     people = audit.search(session, OPERATOR, Question(action=Action.PRINCIPAL_CREATE), limit=1000).items
@@ -281,6 +281,39 @@ def test_the_context_does_not_leak_into_the_next_transaction(session: Session) -
     name = make_model()
     with pytest.raises(DBAPIError, match="needs an actor"), unaudited() as next_one:
         next_one.execute(text("UPDATE registry.registered_models SET description = 'x' WHERE name = :n"), {"n": name})
+
+
+def head_of(session: Session, stream: str) -> tuple[str, str]:
+    """Where the head of a stream lies, and where the database was told that one lies."""
+    question = text("SELECT ctid::text, current_setting('audit.tip') FROM audit.stream WHERE stream = :stream")
+    place, told = session.execute(question, {"stream": stream}).one()
+    return place, told
+
+
+def test_the_head_of_a_stream_is_found_by_where_it_lies(session: Session) -> None:
+    name = make_model()
+    stream = log(session, name)[0].event.stream
+    with transaction(OPERATOR) as change:
+        for value in map(str, range(100)):
+            tags.set_on_model(change, OPERATOR, name, "k", value)
+            place, told = head_of(change, stream)
+            assert place == told
+    assert [entry.event.seq for entry in log(session, name)] == list(range(1, 102))
+
+
+@pytest.mark.parametrize("hint", ["(0,1)", "(0,2)", "(4000000000,1)", ""])
+def test_a_wrong_word_of_where_a_head_lies_breaks_no_chain(session: Session, hint: str) -> None:
+    name, other = make_model(), make_model()
+    with transaction(OPERATOR) as change:
+        for value in map(str, range(4)):
+            change.execute(text("SELECT set_config('audit.tip', :hint, true)"), {"hint": hint})
+            tags.set_on_model(change, OPERATOR, name, "k", value)
+            tags.set_on_model(change, OPERATOR, other, "k", value)
+    for model in (name, other):
+        events = [entry.event for entry in log(session, model)]
+        assert [event.seq for event in events] == [1, 2, 3, 4, 5]
+        for earlier, later in pairwise(events):
+            assert json.loads(later.body)["prev"] == earlier.hash.hex()
 
 
 def test_what_is_rolled_back_leaves_nothing(session: Session) -> None:

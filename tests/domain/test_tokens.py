@@ -45,7 +45,7 @@ def who(secret: str) -> access.Principal | None:
 
 
 def listed(token_id: int) -> TokenInfo:
-    [found] = [each for each in tokens.search(db.session(), OPERATOR) if each.id == token_id]
+    [found] = [each for each in tokens.search(db.session(), OPERATOR, limit=10_000).items if each.id == token_id]
     return found
 
 
@@ -201,7 +201,7 @@ def test_a_token_that_is_not_there_is_not_revoked(token_id: int) -> None:
 @pytest.mark.usefixtures("context")
 def test_tokens_are_listed_the_oldest_first_without_a_secret() -> None:
     made = [create().id for _ in range(3)]
-    found = tokens.search(db.session(), OPERATOR)
+    found = tokens.search(db.session(), OPERATOR, limit=10_000).items
     assert [each.id for each in found][-3:] == made
     assert [each.id for each in found] == sorted(each.id for each in found)
     assert not any(hasattr(each, "secret") or hasattr(each, "digest") for each in found)
@@ -304,7 +304,7 @@ def ensure(given: str | None) -> str | None:
 
 
 def rows() -> list[TokenInfo]:
-    return tokens.search(db.session(), OPERATOR)
+    return tokens.search(db.session(), OPERATOR, limit=10_000).items
 
 
 def is_administrator(secret: str | None) -> bool:

@@ -70,6 +70,9 @@ LISTS = [
     ("/api/v1/models/{family}-{one}/versions/1/tags", 4),
     ("/api/v1/models/{family}-{one}/aliases", 2),
     ("/api/v1/audit?limit=1000", 3),
+    ("/api/v1/tokens?limit=1000", 1),
+    ("/api/v1/trash/models?limit=1000", 2),
+    ("/api/v1/trash/versions?limit=1000", 2),
     ("/api/v1/resolve?uri=models:/{family}-{one}/Production", 1),
     ("/api/v1/resolve?uri=models:/{family}-{one}/latest", 1),
 ]

@@ -14,6 +14,7 @@ MEANINGS = {
     404: "What the request names does not exist, or was deleted.",
     409: "The state of the registry is not the one that the request needs, or expects; or a request with the same "
     "`Idempotency-Key` is under way, and `Retry-After` says when to try again.",
+    410: "The version that was meant has been purged. The audit log still describes it.",
     412: "It has changed since the caller read it: the `ETag` is not the one of `If-Match`.",
     413: "The body is larger than the service takes.",
     415: "The body is not declared as JSON.",
@@ -43,6 +44,7 @@ NAMES = {
     403: "Forbidden",
     404: "NotFound",
     409: "Conflict",
+    410: "Purged",
     412: "PreconditionFailed",
     413: "TooLarge",
     415: "NotJson",

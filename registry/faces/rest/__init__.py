@@ -18,6 +18,8 @@ from registry.faces.rest import (
     searches,
     stages,
     tags,
+    tokens,
+    trash,
 )
 from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http
@@ -54,7 +56,8 @@ def register(app: Flask) -> None:
     face.before_request(name_the_model)
     face.before_request(check_path)
     face.register_error_handler(RegistryError, refuse)
-    for part in (registered_models, model_versions, tags, aliases, stages, comments, resolve, searches, audit):
+    subjects = (registered_models, model_versions, tags, aliases, stages, comments, trash)
+    for part in (*subjects, resolve, searches, audit, tokens):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
     cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)

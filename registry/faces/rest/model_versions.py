@@ -19,7 +19,11 @@ MOVES = schemas.Moves()
 
 
 @operation(
-    "Register a version, and put it in a stage", body=schemas.CreateVersion, answer=schemas.OneVersion, status=201
+    "Register a version, and put it in a stage",
+    body=schemas.CreateVersion,
+    answer=schemas.OneVersion,
+    status=201,
+    also=(409,),
 )
 def create(name: str) -> New:
     """POST /models/<name>/versions."""

@@ -14,7 +14,10 @@ RESOLVED = schemas.Resolved()
 
 
 @operation(
-    "Resolve a models:/ URI, now or as of a moment", query=schemas.ResolveQuery, answer=schemas.Resolved, also=(404,)
+    "Resolve a models:/ URI, now or as of a moment",
+    query=schemas.ResolveQuery,
+    answer=schemas.Resolved,
+    also=(404, 410),
 )
 def resolve() -> dict[str, Any]:
     """GET /resolve."""

@@ -6,7 +6,7 @@ from marshmallow import ValidationError, fields, post_dump, validate, validates_
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, REASON_MAX
 from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
-from registry.vocabulary import Action
+from registry.vocabulary import Action, Role
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBERS = {"type": "object", "additionalProperties": {"type": "integer"}}
@@ -91,6 +91,27 @@ class Transition(Rollback):
 
     to = stage(required=True)
     archive_existing = flag(load_default=False)
+
+
+class Restore(Input):
+    """Why something deleted comes back."""
+
+    reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
+
+
+class RestoreModel(Restore):
+    """Why a deleted model comes back, and, where its own name is taken, under which other one."""
+
+    name = Text(load_default=None, allow_none=True)
+
+
+class CreateToken(Input):
+    """A token for the principal called `name`, who is made if there is none. Without `expires_at` it lasts."""
+
+    name = Text(required=True)
+    role = fields.Enum(Role, by_value=True, required=True)
+    description = Text(load_default=None, allow_none=True)
+    expires_at = Time(load_default=None, allow_none=True)
 
 
 class TagValue(Input):
@@ -335,6 +356,69 @@ class Moves(Answer):
     """A page of moves, newest first."""
 
     items = fields.List(fields.Nested(Move))
+    next = NextPage()
+
+
+class TrashedModel(Answer):
+    """A deleted model, and how many versions would come back with it."""
+
+    id = fields.Integer(attribute="model.id")
+    name = fields.String(attribute="model.name")
+    deleted_at = Time(attribute="model.deleted_at")
+    deleted_by = fields.Nested(Actor, allow_none=True)
+    reason = fields.String(allow_none=True)
+    versions = fields.Integer()
+
+
+class TrashedModels(Answer):
+    """A page of deleted models, latest deleted first."""
+
+    items = fields.List(fields.Nested(TrashedModel))
+    next = NextPage()
+
+
+class TrashedVersion(Answer):
+    """A deleted version of a model that is there. `stage`: where it stood."""
+
+    model_id = fields.Integer(attribute="version.model_id")
+    name = fields.String()
+    version = fields.Integer(attribute="version.number")
+    stage = fields.String(attribute="version.stage")
+    deleted_at = Time(attribute="version.deleted_at")
+    deleted_by = fields.Nested(Actor, allow_none=True)
+    reason = fields.String(allow_none=True)
+
+
+class TrashedVersions(Answer):
+    """A page of deleted versions, latest deleted first."""
+
+    items = fields.List(fields.Nested(TrashedVersion))
+    next = NextPage()
+
+
+class OneToken(Answer):
+    """What may be known about a token. `name` is its principal's."""
+
+    id = fields.Integer()
+    name = fields.String(attribute="principal_name")
+    role = fields.String()
+    description = fields.String(allow_none=True)
+    created_at = Time()
+    expires_at = Time(allow_none=True)
+    revoked_at = Time(allow_none=True)
+    last_used_at = Time(allow_none=True)
+
+
+class NewToken(OneToken):
+    """A token just made, with its secret, which is shown this once; a repeated answer has null in its place."""
+
+    secret = fields.String(allow_none=True)
+
+
+class Tokens(Answer):
+    """A page of tokens, oldest first."""
+
+    items = fields.List(fields.Nested(OneToken))
     next = NextPage()
 
 

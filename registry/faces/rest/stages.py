@@ -46,7 +46,7 @@ def history(name: str, stage: str) -> dict[str, Any]:
     return dict(HISTORY.dump(page))
 
 
-@operation("Give a stage back to its previous holder", body=schemas.Rollback, answer=schemas.OneVersion)
+@operation("Give a stage back to its previous holder", body=schemas.Rollback, answer=schemas.OneVersion, also=(409,))
 def rollback(name: str, stage: str) -> dict[str, Any]:
     """POST /models/<name>/stages/<stage>/rollback."""
     asked = load_body(schemas.Rollback)

@@ -1,0 +1,90 @@
+"""`/trash`: what was deleted, its way back, and its way out for good; for administrators."""
+
+from typing import Any
+
+from flask import Blueprint, g
+
+from registry.domain import trash
+from registry.faces.contract import operation
+from registry.faces.inbound import change, concerns, reading
+from registry.faces.rest import schemas
+from registry.faces.rest.wire import PageQuery, load_body, load_query
+
+Answer = dict[str, Any]
+Done = tuple[str, int]
+MODELS, VERSIONS = schemas.TrashedModels(), schemas.TrashedVersions()
+ONE_MODEL, ONE_VERSION = schemas.OneModel(), schemas.OneVersion()
+
+
+@operation("Deleted models, latest deleted first", query=PageQuery, answer=schemas.TrashedModels, also=(403,))
+def models() -> Answer:
+    """GET /trash/models."""
+    asked = load_query(PageQuery)
+    return dict(MODELS.dump(trash.models(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
+
+
+@operation("Deleted versions of models that are there", query=PageQuery, answer=schemas.TrashedVersions, also=(403,))
+def versions() -> Answer:
+    """GET /trash/versions."""
+    asked = load_query(PageQuery)
+    return dict(VERSIONS.dump(trash.versions(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
+
+
+@operation(
+    "Restore a model",
+    "Its versions, tags and aliases come back as they were. With `name` it comes back under another name.",
+    body=schemas.RestoreModel,
+    answer=schemas.OneModel,
+    creates=True,
+)
+def restore_model(model_id: int) -> Answer:
+    """POST /trash/models/<id>/restore."""
+    asked = load_body(schemas.RestoreModel)
+    with change(asked["reason"]) as session:
+        restored = trash.restore_model(session, g.principal, model_id, name=asked["name"])
+        concerns(restored.model.name)
+        return dict(ONE_MODEL.dump(restored))
+
+
+@operation(
+    "Restore a version",
+    "It comes back without its aliases, and as Archived if it was deleted in Staging or Production.",
+    body=schemas.Restore,
+    answer=schemas.OneVersion,
+    also=(409,),
+)
+def restore_version(model_id: int, number: int) -> Answer:
+    """POST /trash/models/<id>/versions/<number>/restore."""
+    asked = load_body(schemas.Restore)
+    with change(asked["reason"]) as session:
+        restored = trash.restore_version(session, g.principal, model_id, number)
+        concerns(restored.model.name)
+        return dict(ONE_VERSION.dump(restored))
+
+
+@operation("Purge a deleted model, for good", status=204)
+def purge_model(model_id: int) -> Done:
+    """DELETE /trash/models/<id>."""
+    with change() as session:
+        trash.purge_model(session, g.principal, model_id)
+        return "", 204
+
+
+@operation("Purge a deleted version, for good", status=204)
+def purge_version(model_id: int, number: int) -> Done:
+    """DELETE /trash/models/<id>/versions/<number>."""
+    with change() as session:
+        trash.purge_version(session, g.principal, model_id, number)
+        return "", 204
+
+
+def mount(face: Blueprint) -> None:
+    """Give the face these routes."""
+    model = "/trash/models/<int:model_id>"
+    version = model + "/versions/<int:number>"
+    face.get("/trash/models", endpoint="trashed_models")(models)
+    face.get("/trash/versions", endpoint="trashed_versions")(versions)
+    face.post(model + "/restore", endpoint="restore_model")(restore_model)
+    face.delete(model, endpoint="purge_model")(purge_model)
+    face.post(version + "/restore", endpoint="restore_version")(restore_version)
+    face.delete(version, endpoint="purge_version")(purge_version)
