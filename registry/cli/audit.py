@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from registry.cli.events import HEADER, cells
 from registry.cli.faults import Failure
 from registry.cli.following import Following
 from registry.cli.kinds import MODEL, MOMENT, NUMBER
-from registry.cli.listing import limit_option, page_size, taken
+from registry.cli.listing import limit_option, limited, page_size
 from registry.cli.output import say, show, show_json_line, show_table
 from registry.cli.text import fitted, plain
 from registry.client import Client, Event
@@ -74,17 +74,20 @@ def audit(
     else:
         order = "oldest" if oldest_first else "newest"
         pages = client.events(**asked, since=since, order=order, page_size=page_size(limit))
-        show_list(taken(pages, limit), as_json=as_json)
+        show_list(limited(pages, limit), as_json=as_json)
 
 
-def show_list(events: list[Event], *, as_json: bool) -> None:
-    """Print events that are all there."""
+def show_list(events: Iterator[Event], *, as_json: bool) -> None:
+    """Print events that are all there; as JSON while they come."""
     if not as_json:
         show_table(HEADER, map(cells, events), empty="No events.")
-    elif not events:
-        say("No events.")
-    for event in events if as_json else ():
+        return
+    some = False
+    for event in events:
+        some = True
         show_json_line(event.document)
+    if not some:
+        say("No events.")
 
 
 def follow_on(following: Following, since: datetime | None, limit: int, *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from registry.cli.output import say
@@ -22,16 +21,21 @@ class Following:
         self._client, self._asked, self._every = client, asked, every
         self._seen: dict[tuple[str, int], datetime] = {}
         self._latest: datetime | None = None
+        self._floor: datetime | None = None
 
     def begin(self, since: datetime | None, limit: int) -> list[Event]:
-        """What to show first: all events since then, or the last few."""
+        """What to show first: all events since a moment, or else the last few."""
         if since is not None:
-            self._latest = since + OVERLAP
+            self._floor = since
             return list(self._new())
-        last = list(islice(self._client.events(**self._asked, page_size=limit or 1), limit or 1))[::-1]
-        self._latest = last[-1].at if last else None
-        before = list(self._new())  # what lies in the overlap has been there before us
-        return [event for event in before if event in last[-limit:]] if limit else []
+        shown: list[Event] = []
+        for event in self._client.events(**self._asked, page_size=1000):
+            self._latest = self._latest or event.at
+            if event.at < self._latest - OVERLAP and len(shown) >= limit:
+                break
+            self._seen[event.stream, event.seq] = event.at
+            shown += [event] if len(shown) < limit else []
+        return shown[::-1]
 
     def __iter__(self) -> Iterator[Event]:
         """Yield new events for ever; while the service cannot be asked, wait for it."""
@@ -47,7 +51,7 @@ class Following:
             time.sleep(self._every)
 
     def _new(self) -> Iterator[Event]:
-        since = self._latest - OVERLAP if self._latest else None
+        since = self._since()
         self._seen = {key: at for key, at in self._seen.items() if since is None or at >= since}
         for event in self._client.events(**self._asked, since=since, order="oldest", page_size=1000):
             key = (event.stream, event.seq)
@@ -55,3 +59,7 @@ class Following:
                 self._seen[key] = event.at
                 self._latest = max(self._latest or event.at, event.at)
                 yield event
+
+    def _since(self) -> datetime | None:
+        reach = self._latest - OVERLAP if self._latest else None
+        return max(filter(None, (reach, self._floor)), default=None)

@@ -1,6 +1,6 @@
 """What commands share that list things: their options, and as many items as are wanted, with a word on the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -36,12 +36,16 @@ def page_size(limit: int) -> int:
     return min(limit or LARGEST_PAGE, LARGEST_PAGE)
 
 
-def taken(pages: Pages[Read], limit: int) -> list[Read]:
-    """So many items (0: all); says on standard error if there are more."""
-    found = list(islice(pages, limit or None))
-    if limit and len(found) == limit and next(pages, None) is not None:
+def limited(pages: Pages[Read], limit: int) -> Iterator[Read]:
+    """Yield so many items (0: all), then say on standard error if there are more."""
+    yield from islice(pages, limit or None)
+    if limit and next(pages, None) is not None:
         say(f"These are the first {limit}; --limit 0 shows all.")
-    return found
+
+
+def taken(pages: Pages[Read], limit: int) -> list[Read]:
+    """The same as a list."""
+    return list(limited(pages, limit))
 
 
 def documents(items: list[Any]) -> list[Any]:

@@ -1,12 +1,11 @@
 """`registry promote` and `registry rollback`: moves between stages, and what each has changed."""
 
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 
 import click
 
 from registry.cli.connection import json_option, with_client
 from registry.cli.kinds import HOLDER, MODEL, NUMBER, STAGE, expectation
-from registry.cli.listing import LARGEST_PAGE
 from registry.cli.output import painted, say, show, show_json
 from registry.cli.text import when
 from registry.client import Client, Tenure, Version
@@ -114,10 +113,16 @@ def tell_move(client: Client, moved: Version) -> None:
         show(f"{what}: {painted(last.from_stage or '-')} → {painted(moved.stage)}")
     else:
         show(f"{what} stands in {painted(moved.stage)} already, since {when(last.at)}")
-    for other in islice(client.history(moved.name, moved.stage, page_size=LARGEST_PAGE), LARGEST_PAGE):
-        if other.version == moved.version:
-            continue
-        if other.until == moved.updated_at:  # all that one transaction moves bears one time
-            show(f"  archived: version {other.version}, there since {when(other.since)}")
-        elif other.until is None and moved.stage in {"Production", "Staging"}:
+    for other in made_way(client, moved):
+        show(f"  archived: version {other.version}")
+    for other in client.holders(moved.name, moved.stage) if moved.stage in {"Production", "Staging"} else ():
+        if other.version != moved.version:
             show(f"  also in {painted(moved.stage)}: version {other.version}, since {when(other.since)}")
+
+
+def made_way(client: Client, moved: Version) -> list[Tenure]:
+    """The versions that were archived along with a move: all that one transaction moves bears one time."""
+    archived = client.history(moved.name, "Archived")
+    later_left_out = dropwhile(lambda one: one.since > moved.updated_at, archived)
+    together = takewhile(lambda one: one.since == moved.updated_at, later_left_out)
+    return [one for one in together if one.version != moved.version]

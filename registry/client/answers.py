@@ -26,6 +26,15 @@ class Actor(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder(Answer):
+    """Who stands in a stage, since when, and who moved it there; part of a conflict."""
+
+    version: int
+    since: datetime
+    by: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version(Answer):
     """A model version; `version` is its number, `name` that of its model."""
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-PROBLEM = "urn:model-registry:problem:"
-"""What the `type` of every problem document of the registry begins with."""
+from registry.client.answers import Holder
 
 
 class ServiceError(Exception):
@@ -48,13 +47,12 @@ class NotFound(ServiceError):
 
 
 class Conflict(ServiceError):
-    """The state of the registry is not the expected one, or the name is taken."""
+    """The state of the registry is not the expected one, or the name is taken.
 
-    @property
-    def holders(self) -> tuple[Mapping[str, Any], ...]:
-        """Who holds the stage instead of those expected: `version`, `since` and `by` of each."""
-        found = self.problem.get("holders")
-        return tuple(found) if isinstance(found, list) else ()
+    `holders` says who stands in the stage instead of the version expected there.
+    """
+
+    holders: tuple[Holder, ...] = ()
 
 
 class PreconditionFailed(ServiceError):
@@ -71,39 +69,3 @@ class Unreachable(ServiceError):
 
 class UnexpectedAnswer(ServiceError):
     """What answered is not a registry, or one that this client does not understand."""
-
-
-CLASSES: dict[int, type[ServiceError]] = {
-    400: Invalid,
-    401: Unauthenticated,
-    403: Forbidden,
-    404: NotFound,
-    405: UnexpectedAnswer,
-    409: Conflict,
-    412: PreconditionFailed,
-    413: Invalid,
-    414: Invalid,
-    415: Invalid,
-    422: Invalid,
-    429: Unavailable,
-    431: Invalid,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-}
-FROM_ANYBODY = frozenset({401, 403, 429, 502, 503, 504})
-"""Statuses that mean the same when something between us and the service sends them."""
-
-
-def error_for(status: int, document: object, where: str) -> ServiceError:
-    """The exception for an answer that is not a success; `document` is its JSON, or None where it had none."""
-    if not isinstance(document, dict) or not str(document.get("type", "")).startswith(PROBLEM):
-        kind = CLASSES[status] if status in FROM_ANYBODY else UnexpectedAnswer
-        return kind(f"{where} answers with status {status}, and not as a model registry does.", status=status)
-    return CLASSES.get(status, ServiceError)(
-        str(document.get("detail", "")),
-        status=status,
-        type=str(document["type"]),
-        request_id=document.get("request_id"),
-        problem=document,
-    )

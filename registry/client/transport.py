@@ -22,9 +22,10 @@ from urllib3.exceptions import (
 
 from registry import __version__
 from registry.client import address
-from registry.client.errors import PROBLEM, ServiceError, UnexpectedAnswer, Unreachable, error_for
+from registry.client.errors import ServiceError, UnexpectedAnswer, Unreachable
 from registry.client.pages import Query
 from registry.client.patience import Patience, asked_pause
+from registry.client.refusals import PROBLEM, error_for
 
 PREFIX = "/api/v1"
 CONNECT_SECONDS = 5.0

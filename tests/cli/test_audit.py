@@ -9,11 +9,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from registry.client import Client
+from registry.cli.following import Following
+from registry.client import Actor, Client, Event, Unreachable
 from tests.cli.conftest import Run
 from tests.cli.running import ROOT, environment
 from tests.live import Live
@@ -138,14 +141,84 @@ def test_following_shows_the_last_few_and_then_each_new_one_once(
     assert following.lines.empty()
 
 
-def test_following_from_a_moment_on_begins_there(live: Live, model: str, remote: Client) -> None:
-    since = min(event.at for event in remote.events(model))
+def test_following_from_a_moment_on_shows_nothing_of_before(live: Live, model: str, remote: Client) -> None:
+    since = remote.comment(model, "the beginning").created_at
     follower = Follower(live, model, "--since", since.isoformat())
     try:
+        assert follower.until("the beginning")[0]["action"] == "comment.create"
         remote.comment(model, "the end")
         seen = follower.until("the end")
     finally:
         follower.stop()
 
-    assert len(seen) == len(list(remote.events(model)))
-    assert seen[0]["action"] == "registered_model.create"
+    assert len(seen) == 1
+
+
+class Log:
+    """Stands in the place of a client; events come and are committed as a test says."""
+
+    def __init__(self) -> None:
+        self.stored: list[Event] = []
+        self.away = False
+
+    def commit(self, seq: int, second: float) -> None:
+        at = datetime(2026, 11, 25, tzinfo=UTC) + timedelta(seconds=second)
+        actor = Actor(id="principal:1", name="Ann")
+        self.stored.append(Event(at=at, actor=actor, action="comment.create", stream="model:1", seq=seq))
+
+    def events(self, *, since: datetime | None = None, order: str = "newest", page_size: int = 1) -> list[Event]:
+        if self.away:
+            raise Unreachable("Nobody there.")
+        found = [event for event in self.stored if since is None or event.at >= since]
+        return sorted(found, key=lambda event: (event.at, event.seq), reverse=order == "newest")
+
+
+def follow(log: Log) -> Following:
+    return Following(cast("Client", log), {}, every=0.001)
+
+
+def test_an_event_that_is_committed_late_is_shown_though_it_bears_an_earlier_time() -> None:
+    log = Log()
+    log.commit(1, second=0)
+    log.commit(2, second=10)
+    following = follow(log)
+    assert [event.seq for event in following.begin(None, 1)] == [2]
+    news = iter(following)
+
+    log.commit(4, second=30)
+    assert next(news).seq == 4
+    log.commit(3, second=5)
+    assert next(news).seq == 3
+    log.commit(5, second=200)
+    assert next(news).seq == 5
+    log.commit(6, second=150)
+    assert next(news).seq == 6
+
+
+def test_following_an_empty_log_begins_with_its_first_event() -> None:
+    log = Log()
+    following = follow(log)
+    assert following.begin(None, 10) == []
+    news = iter(following)
+
+    log.commit(1, second=0)
+
+    assert next(news).seq == 1
+
+
+def test_following_waits_for_a_service_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log()
+    following = follow(log)
+    following.begin(None, 10)
+    log.away = True
+    found: queue.Queue[Event] = queue.Queue()
+    reader = threading.Thread(target=lambda: found.put(next(iter(following))))
+    reader.start()
+    while "Nobody there. Waiting for it." not in capsys.readouterr().err:
+        assert reader.is_alive()
+
+    log.commit(1, second=0)
+    log.away = False
+
+    assert found.get(timeout=30).seq == 1
+    reader.join()

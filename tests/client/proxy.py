@@ -20,6 +20,8 @@ class Proxy:
     script: list[Any] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
+    answered: list[int] = field(default_factory=list)
+
     def sent(self, header: str) -> list[str | None]:
         """What the requests had in a header, in their order."""
         return [headers.get(header) for _, _, headers in self.seen]
@@ -72,6 +74,7 @@ def misbehaving(port: int) -> Iterator[Proxy]:
             return response.status, answer, {k: v for k, v in response.getheaders() if k.lower() not in HOPS}
 
         def reply(self, status: int, body: bytes, headers: dict[str, str], *, torn: bool = False) -> None:
+            proxy.answered.append(status)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry.client import Client, Conflict, Forbidden, NotFound
+from registry.client import Client, Conflict, Forbidden, NotFound, PreconditionFailed
 from registry.vocabulary import Role
 from tests.factories import unique
 from tests.live import Live
@@ -51,8 +51,10 @@ def test_a_version_is_registered_read_described_and_deleted(remote: Client, mode
 def test_promotions_are_made_on_conditions_and_can_be_looked_up(remote: Client, model: str) -> None:
     first = remote.transition(model, 1, "Production", expected_current=None, reason="first release")
     assert first.stage == "Production"
-    with pytest.raises(Conflict, match="is held by version 1"):
+    with pytest.raises(Conflict, match="is held by version 1") as refused:
         remote.transition(model, 2, "Production", expected_current=None)
+    [holder] = refused.value.holders
+    assert (holder.version, holder.since, holder.by.id) == (1, first.updated_at, remote.whoami().id)
     remote.transition(model, 2, "Production", expected_current=1, archive_existing=True)
 
     assert remote.get_version(model, 1).stage == "Archived"
@@ -61,6 +63,55 @@ def test_promotions_are_made_on_conditions_and_can_be_looked_up(remote: Client, 
     assert [tenure.version for tenure in remote.history(model, "Production")] == [2, 1]
     [then] = remote.holders(model, "Production", at=now.since - timedelta(microseconds=1))
     assert (then.version, then.reason) == (1, "first release")
+
+
+def test_a_promotion_is_tried_out_taken_back_and_retold(remote: Client, model: str) -> None:
+    remote.transition(model, 1, "Production")
+    assert remote.transition(model, 2, "Production", archive_existing=True, dry_run=True).stage == "Production"
+    assert remote.get_version(model, 2).stage == "None"
+    remote.transition(model, 2, "Production", archive_existing=True)
+
+    assert remote.rollback(model, expected_current=2, dry_run=True).version == 1
+    assert remote.rollback(model, expected_current=2, reason="it was worse").version == 1
+
+    moves = [(move.from_stage, move.to_stage, move.reason) for move in remote.transitions(model, 2)]
+    assert moves == [("Production", "Archived", "it was worse"), ("None", "Production", None), (None, "None", None)]
+    with pytest.raises(Conflict):
+        remote.rollback(model, "Staging")
+
+
+def test_a_version_is_registered_into_a_stage_or_not_at_all(remote: Client, model: str) -> None:
+    made = remote.register_version(model, "s3://models/3", stage="Production", expected_current=None)
+    with pytest.raises(Conflict):
+        remote.register_version(model, "s3://models/4", stage="Production", expected_current=None)
+    assert remote.register_version(model, "s3://models/4", digest=f"sha256:{'0' * 64}").version == 4
+
+    assert made.stage == "Production"
+    assert remote.resolve(f"models:/{model}/4").digest == f"sha256:{'0' * 64}"
+
+
+def test_models_and_versions_are_searched_page_by_page(remote: Client, model: str) -> None:
+    assert [one.name for one in remote.models(filter=f"name = '{model}'")] == [model]
+    found = remote.versions(model, order_by=["version desc"], include_total=True, page_size=1)
+    assert [one.version for one in found] == [2, 1]
+    assert found.total == 2
+    everywhere = remote.versions(filter=f"name = '{model}' AND tag.auc = '0.2'", text="0.2")
+    assert [one.version for one in everywhere] == [2]
+    assert list(remote.models(filter=f"name = '{model}'", prompts="only")) == []
+
+
+def test_a_thing_is_changed_only_if_it_is_what_was_read(remote: Client, model: str) -> None:
+    read_model, read_version = remote.get_model(model), remote.get_version(model, 1)
+    changed = remote.describe_model(model, "by somebody else")
+    remote.describe_version(model, 1, "by somebody else")
+
+    with pytest.raises(PreconditionFailed):
+        remote.describe_model(model, "mine", if_match=read_model.etag)
+    with pytest.raises(PreconditionFailed):
+        remote.describe_version(model, 1, "mine", if_match=read_version.etag)
+    with pytest.raises(PreconditionFailed):
+        remote.delete_version(model, 1, if_match=read_version.etag)
+    assert remote.describe_model(model, "mine", if_match=changed.etag).description == "mine"
 
 
 def test_a_uri_leads_to_a_version_now_and_at_a_moment(remote: Client, model: str) -> None:

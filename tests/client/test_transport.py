@@ -266,6 +266,19 @@ def test_a_stream_that_breaks_off_is_an_error(through: Client, proxy: Proxy) -> 
         list(through.export(name))
 
 
+def test_a_watch_asks_for_news_only(live: Live, remote: Client, proxy: Proxy) -> None:
+    name = remote.register_model(unique()).name
+    remote.register_version(name, "s3://bucket/model")
+    with Client(proxy.url, live.token) as client:
+        watch = client.watch(f"models:/{name}/1")
+        watch.poll()
+        assert watch.current is not None
+        assert watch.poll() is None
+
+    assert proxy.sent("If-None-Match") == [None, watch.current.etag]
+    assert proxy.answered == [200, 304]
+
+
 def test_a_watch_stands_by_its_answer_while_the_service_is_away(live: Live, remote: Client, proxy: Proxy) -> None:
     name = remote.register_model(unique()).name
     for _ in range(2):
