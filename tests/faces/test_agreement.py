@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from registry.domain import audit, lookup
+from registry.domain import audit, lookup, trash
 from registry.domain.access import Principal
 from registry.domain.audit import Question
 from registry.vocabulary import Action, Stage
@@ -53,3 +53,29 @@ def test_every_face_refuses_alike_and_leaves_nothing(send: Send, client: FlaskCl
     assert send(client, name, 1, Stage.ARCHIVED) == 400
     assert send(client, name, 2, Stage.PRODUCTION) == 404
     assert lookup.find_version(session, name, 1).stage == Stage.NONE
+
+
+def delete_over_rest(client: FlaskClient, name: str) -> int:
+    return client.delete(f"/api/v1/models/{name}/versions/1").status_code
+
+
+def delete_over_mlflow(client: FlaskClient, name: str) -> int:
+    body = {"name": name, "version": "1"}
+    return client.delete("/api/2.0/mlflow/model-versions/delete", json=body).status_code
+
+
+@pytest.mark.parametrize("delete", [delete_over_rest, delete_over_mlflow])
+def test_what_any_face_deletes_lies_in_the_trash_and_comes_back_to_both(
+    delete: Callable[[FlaskClient, str], int], client: FlaskClient, session: Session, steward: Principal
+) -> None:
+    name = make_model()
+    make_version(name, stage=Stage.STAGING)
+
+    assert delete(client, name) in {200, 204}
+
+    found = trash.versions(session, steward, limit=1).items[0]
+    assert (found.name, found.version.number, found.deleted_by and found.deleted_by.id) == (name, 1, steward.id)
+    path = f"/api/v1/trash/models/{found.version.model_id}/versions/1/restore"
+    assert client.post(path, json={}).get_json()["stage"] == "Archived"
+    again = client.get(f"/api/2.0/mlflow/model-versions/get?name={name}&version=1").get_json()
+    assert again["model_version"]["current_stage"] == "Archived"

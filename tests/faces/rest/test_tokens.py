@@ -1,6 +1,8 @@
 """`/tokens` over `/api/v1`: made, shown once, listed, revoked; for administrators alone."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -164,3 +166,22 @@ def test_the_operator_may_revoke_even_the_last_one(small: tuple[Flask, FlaskClie
     with app.app_context(), transaction(OPERATOR) as session:
         tokens.revoke(session, OPERATOR, token_id)
     assert client.get(AT).status_code == 401
+
+
+def test_the_last_two_administrators_cannot_revoke_each_other_at_once(small: tuple[Flask, FlaskClient, int]) -> None:
+    app, client, first = small
+    other = make(client, "administrator")
+    pair = [(client, other["id"]), (client_with(app, other["secret"]), first)]
+    both = threading.Barrier(2)
+
+    def revoke(caller: FlaskClient, token_id: int) -> int:
+        both.wait(10)
+        return caller.delete(f"{AT}/{token_id}").status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        statuses = list(pool.map(lambda each: revoke(*each), pair))
+
+    assert sorted(statuses) in ([204, 401], [204, 409])
+    with app.app_context():
+        usable = [one for one in tokens.search(db.session(), OPERATOR, limit=9).items if one.revoked_at is None]
+    assert len(usable) == 1
