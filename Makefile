@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-mlflow lint types contract settings check lock clean
+.PHONY: help demo serve test test-mlflow fuzz lint types contract examples settings check lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -19,12 +19,15 @@ serve: $(VENV)/.service ## start the service with its own database (settings: RE
 	@$(BIN)/registry serve
 
 test: $(VENV)/.dev ## run the tests on an embedded PostgreSQL, or on the one of REGISTRY_TEST_DATABASE_URL
-	$(BIN)/python -m pytest -m "not mlflow" $(ARGS)
+	$(BIN)/python -m pytest -m "not mlflow and not fuzz" $(ARGS)
 
 test-mlflow: $(VENV)/.dev .venv-mlflow3/.done .venv-mlflow2/.done ## drive the service with real mlflow 3 and 2 clients
 	REGISTRY_TEST_MLFLOW3_PYTHON=$(CURDIR)/.venv-mlflow3/bin/python \
 	REGISTRY_TEST_MLFLOW2_PYTHON=$(CURDIR)/.venv-mlflow2/bin/python \
 	$(BIN)/python -m pytest -m mlflow $(ARGS)
+
+fuzz: $(VENV)/.dev ## send thousands of requests, made from the contract, to a service of its own
+	$(BIN)/python -m pytest -m fuzz -s $(ARGS)
 
 lint: $(VENV)/.dev ## check style and format
 	$(BIN)/ruff check .
@@ -36,10 +39,14 @@ types: $(VENV)/.dev ## check types, strictly
 contract: $(VENV)/.dev ## write openapi.yaml from the routes
 	$(BIN)/python -m tools.openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
 
+examples: $(VENV)/.dev ## take the examples of the contract from a service, then write openapi.yaml
+	$(BIN)/python -m tools.examples
+	$(MAKE) contract
+
 settings: $(VENV)/.dev ## write the table of settings into the README
 	$(BIN)/python -m tools.settings
 
-check: lint types test ## all that a commit has to pass, but for test-mlflow
+check: lint types test ## all that a commit has to pass, but for test-mlflow and fuzz
 
 lock: $(VENV)/.dev ## choose the newest versions that pyproject.toml allows, and write them down
 	$(COMPILE) --generate-hashes --build-deps-for editable --extra embedded -o requirements.lock pyproject.toml

@@ -12,7 +12,7 @@ from registry.faces.face import Face
 from registry.faces.idempotency import once
 from registry.faces.mlflow import model_versions, registered_models
 from registry.faces.mlflow.errors import refuse, refuse_http, render
-from registry.faces.mlflow.schemas import Nothing
+from registry.faces.mlflow.schemas import ServerInfo
 
 PREFIXES = {"/api/2.0/mlflow": "mlflow", "/ajax-api/2.0/mlflow": "mlflow_ajax"}
 SERVER_INFO = {
@@ -28,7 +28,12 @@ info = Blueprint("mlflow_info", __name__)
 
 @info.get("/api/3.0/mlflow/server-info")
 @info.get("/ajax-api/3.0/mlflow/server-info")
-@operation("What this server can do besides the registry: nothing", answer=Nothing, secured=False)
+@operation(
+    "What this server can do besides the registry: nothing",
+    "Clients of MLflow ask for it before they use what only other servers have.",
+    answer=ServerInfo,
+    secured=False,
+)
 def server_info() -> Response:
     """Tell a client that has a workspace selected that there are none here. Open to everybody, as MLflow has it."""
     return jsonify(SERVER_INFO)

@@ -24,7 +24,12 @@ def one(version: object) -> Answer:
     return dict(ONE.dump({"model_version": version}))
 
 
-@operation("Register a version", body=schemas.CreateModelVersion, answer=schemas.OneModelVersion)
+@operation(
+    "Register a version",
+    "As MLflow's model-versions/create. Numbers are never used twice.",
+    body=schemas.CreateModelVersion,
+    answer=schemas.OneModelVersion,
+)
 def create() -> Answer:
     """POST model-versions/create."""
     asked = load(schemas.CreateModelVersion)
@@ -32,7 +37,12 @@ def create() -> Answer:
         return one(model_versions.create(session, g.principal, **asked))
 
 
-@operation("Describe a version", body=schemas.UpdateModelVersion, answer=schemas.OneModelVersion)
+@operation(
+    "Describe a version",
+    "As MLflow's model-versions/update: without a description, the description is cleared.",
+    body=schemas.UpdateModelVersion,
+    answer=schemas.OneModelVersion,
+)
 def update() -> Answer:
     """PATCH model-versions/update."""
     asked = load(schemas.UpdateModelVersion)
@@ -40,7 +50,12 @@ def update() -> Answer:
         return one(model_versions.describe(session, g.principal, **asked))
 
 
-@operation("Move a version to a stage", body=schemas.TransitionModelVersionStage, answer=schemas.OneModelVersion)
+@operation(
+    "Move a version to a stage",
+    "As MLflow's model-versions/transition-stage. Stages in any letter case.",
+    body=schemas.TransitionModelVersionStage,
+    answer=schemas.OneModelVersion,
+)
 def transition_stage() -> Answer:
     """POST model-versions/transition-stage."""
     asked = load(schemas.TransitionModelVersionStage)
@@ -48,7 +63,12 @@ def transition_stage() -> Answer:
         return one(stages.transition(session, g.principal, **asked))
 
 
-@operation("Delete a version", body=schemas.VersionKey, answer=schemas.Nothing)
+@operation(
+    "Delete a version",
+    "As MLflow's model-versions/delete. An administrator can bring the version back.",
+    body=schemas.VersionKey,
+    answer=schemas.Nothing,
+)
 def delete() -> Answer:
     """DELETE model-versions/delete."""
     asked = load(schemas.VersionKey)
@@ -57,14 +77,24 @@ def delete() -> Answer:
         return {}
 
 
-@operation("Get a version", query=schemas.VersionKey, answer=schemas.OneModelVersion)
+@operation(
+    "Get a version",
+    "As MLflow's model-versions/get.",
+    query=schemas.VersionKey,
+    answer=schemas.OneModelVersion,
+)
 def get() -> Answer:
     """GET model-versions/get."""
     asked = load(schemas.VersionKey)
     return one(model_versions.get(reading(), g.principal, **asked))
 
 
-@operation("Search versions", query=schemas.SearchModelVersions, answer=schemas.ManyModelVersions)
+@operation(
+    "Search versions",
+    "As MLflow's model-versions/search, with its grammar of filters.",
+    query=schemas.SearchModelVersions,
+    answer=schemas.ManyModelVersions,
+)
 def search() -> Answer:
     """GET model-versions/search."""
     asked = load(schemas.SearchModelVersions)
@@ -75,7 +105,12 @@ def search() -> Answer:
     return dict(MANY.dump(page))
 
 
-@operation("Where the files of a version are", query=schemas.VersionKey, answer=schemas.DownloadUri)
+@operation(
+    "Where the files of a version are",
+    "As MLflow's model-versions/get-download-uri.",
+    query=schemas.VersionKey,
+    answer=schemas.DownloadUri,
+)
 def get_download_uri() -> Answer:
     """GET model-versions/get-download-uri. MLflow checks its two parameters differently from all others."""
     given = given_input(schemas.VersionKey)
@@ -87,7 +122,12 @@ def get_download_uri() -> Answer:
     return {"artifact_uri": model_versions.download_uri(reading(), g.principal, **asked)}
 
 
-@operation("Tag a version", body=schemas.SetVersionTag, answer=schemas.Nothing)
+@operation(
+    "Tag a version",
+    "As MLflow's model-versions/set-tag.",
+    body=schemas.SetVersionTag,
+    answer=schemas.Nothing,
+)
 def set_tag() -> Answer:
     """POST model-versions/set-tag."""
     asked = load(schemas.SetVersionTag)
@@ -96,7 +136,12 @@ def set_tag() -> Answer:
         return {}
 
 
-@operation("Remove a version's tag", body=schemas.VersionTagKey, answer=schemas.Nothing)
+@operation(
+    "Remove a version's tag",
+    "As MLflow's model-versions/delete-tag. Also succeeds where there is none.",
+    body=schemas.VersionTagKey,
+    answer=schemas.Nothing,
+)
 def delete_tag() -> Answer:
     """DELETE model-versions/delete-tag."""
     asked = load(schemas.VersionTagKey)

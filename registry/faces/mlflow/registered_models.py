@@ -24,7 +24,13 @@ def one(detail: registered_models.ModelDetail) -> Answer:
     return dict(ONE.dump({"registered_model": detail}))
 
 
-@operation("Register a model", body=schemas.CreateRegisteredModel, answer=schemas.OneRegisteredModel, creates=True)
+@operation(
+    "Register a model",
+    "As MLflow's registered-models/create.",
+    body=schemas.CreateRegisteredModel,
+    answer=schemas.OneRegisteredModel,
+    creates=True,
+)
 def create() -> Answer:
     """POST registered-models/create."""
     asked = load(schemas.CreateRegisteredModel)
@@ -32,7 +38,12 @@ def create() -> Answer:
         return one(registered_models.create(session, g.principal, **asked))
 
 
-@operation("Rename a model", body=schemas.RenameRegisteredModel, answer=schemas.OneRegisteredModel)
+@operation(
+    "Rename a model",
+    "As MLflow's registered-models/rename.",
+    body=schemas.RenameRegisteredModel,
+    answer=schemas.OneRegisteredModel,
+)
 def rename() -> Answer:
     """POST registered-models/rename."""
     asked = load(schemas.RenameRegisteredModel)
@@ -40,7 +51,12 @@ def rename() -> Answer:
         return one(registered_models.rename(session, g.principal, **asked))
 
 
-@operation("Describe a model", body=schemas.UpdateRegisteredModel, answer=schemas.OneRegisteredModel)
+@operation(
+    "Describe a model",
+    "As MLflow's registered-models/update: without a description, the description is cleared.",
+    body=schemas.UpdateRegisteredModel,
+    answer=schemas.OneRegisteredModel,
+)
 def update() -> Answer:
     """PATCH registered-models/update."""
     asked = load(schemas.UpdateRegisteredModel)
@@ -48,7 +64,12 @@ def update() -> Answer:
         return one(registered_models.describe(session, g.principal, **asked))
 
 
-@operation("Delete a model", body=schemas.ModelName, answer=schemas.Nothing)
+@operation(
+    "Delete a model",
+    "As MLflow's registered-models/delete. An administrator can bring the model back.",
+    body=schemas.ModelName,
+    answer=schemas.Nothing,
+)
 def delete() -> Answer:
     """DELETE registered-models/delete."""
     asked = load(schemas.ModelName)
@@ -57,14 +78,25 @@ def delete() -> Answer:
         return {}
 
 
-@operation("Get a model", query=schemas.ModelName, answer=schemas.OneRegisteredModel)
+@operation(
+    "Get a model",
+    "As MLflow's registered-models/get.",
+    query=schemas.ModelName,
+    answer=schemas.OneRegisteredModel,
+)
 def get() -> Answer:
     """GET registered-models/get."""
     asked = load(schemas.ModelName)
     return one(registered_models.get(reading(), g.principal, **asked))
 
 
-@operation("Search models", query=schemas.SearchRegisteredModels, answer=schemas.ManyRegisteredModels)
+@operation(
+    "Search models",
+    "As MLflow's registered-models/search, with its grammar of filters. Prompts are left out unless the "
+    "filter asks for them.",
+    query=schemas.SearchRegisteredModels,
+    answer=schemas.ManyRegisteredModels,
+)
 def search() -> Answer:
     """GET registered-models/search."""
     asked = load(schemas.SearchRegisteredModels)
@@ -75,7 +107,12 @@ def search() -> Answer:
     return dict(MANY.dump(page))
 
 
-@operation("The newest version of each stage", body=schemas.GetLatestVersions, answer=schemas.LatestVersions)
+@operation(
+    "The newest version of each stage",
+    "As MLflow's registered-models/get-latest-versions, which answers both verbs.",
+    body=schemas.GetLatestVersions,
+    answer=schemas.LatestVersions,
+)
 def get_latest_versions() -> Answer:
     """POST and GET registered-models/get-latest-versions."""
     asked = load(schemas.GetLatestVersions)
@@ -84,7 +121,12 @@ def get_latest_versions() -> Answer:
     return dict(LATEST.dump({"model_versions": found}))
 
 
-@operation("Tag a model", body=schemas.SetModelTag, answer=schemas.Nothing)
+@operation(
+    "Tag a model",
+    "As MLflow's registered-models/set-tag.",
+    body=schemas.SetModelTag,
+    answer=schemas.Nothing,
+)
 def set_tag() -> Answer:
     """POST registered-models/set-tag."""
     asked = load(schemas.SetModelTag)
@@ -93,7 +135,12 @@ def set_tag() -> Answer:
         return {}
 
 
-@operation("Remove a model's tag", body=schemas.ModelTagKey, answer=schemas.Nothing)
+@operation(
+    "Remove a model's tag",
+    "As MLflow's registered-models/delete-tag. Also succeeds where there is none.",
+    body=schemas.ModelTagKey,
+    answer=schemas.Nothing,
+)
 def delete_tag() -> Answer:
     """DELETE registered-models/delete-tag."""
     asked = load(schemas.ModelTagKey)
@@ -102,7 +149,12 @@ def delete_tag() -> Answer:
         return {}
 
 
-@operation("Set an alias", body=schemas.SetAlias, answer=schemas.Nothing)
+@operation(
+    "Set an alias",
+    "As MLflow's registered-models/alias.",
+    body=schemas.SetAlias,
+    answer=schemas.Nothing,
+)
 def set_alias() -> Answer:
     """POST registered-models/alias."""
     asked = load(schemas.SetAlias)
@@ -111,7 +163,12 @@ def set_alias() -> Answer:
         return {}
 
 
-@operation("Remove an alias", body=schemas.AliasKey, answer=schemas.Nothing)
+@operation(
+    "Remove an alias",
+    "As MLflow's registered-models/alias. Also succeeds where there is none.",
+    body=schemas.AliasKey,
+    answer=schemas.Nothing,
+)
 def delete_alias() -> Answer:
     """DELETE registered-models/alias."""
     asked = load(schemas.AliasKey)
@@ -120,7 +177,12 @@ def delete_alias() -> Answer:
         return {}
 
 
-@operation("The version that an alias names", query=schemas.AliasKey, answer=schemas.OneModelVersion)
+@operation(
+    "The version that an alias names",
+    "As MLflow's registered-models/alias.",
+    query=schemas.AliasKey,
+    answer=schemas.OneModelVersion,
+)
 def get_by_alias() -> Answer:
     """GET registered-models/alias."""
     asked = load(schemas.AliasKey)

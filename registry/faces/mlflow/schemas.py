@@ -146,15 +146,15 @@ class Answer(Schema):
 class ModelVersionAnswer(Answer):
     """A model version inside other answers: without its aliases."""
 
-    name = fields.String(attribute="model.name")
-    version = fields.String(attribute="number")
-    creation_timestamp = Milliseconds(attribute="created_at")
-    last_updated_timestamp = Milliseconds(attribute="updated_at")
-    current_stage = fields.String(attribute="stage")
+    name = fields.String(attribute="model.name", required=True)
+    version = fields.String(attribute="number", required=True)
+    creation_timestamp = Milliseconds(attribute="created_at", required=True)
+    last_updated_timestamp = Milliseconds(attribute="updated_at", required=True)
+    current_stage = fields.String(attribute="stage", required=True)
     description = fields.String()
     source = fields.String()
     run_id = fields.String()
-    status = fields.Constant("READY")  # anything else keeps clients polling for minutes
+    status = fields.Constant("READY", required=True)  # anything else keeps clients polling for minutes
     run_link = fields.String()
     tags = fields.List(fields.Nested(Tag))
 
@@ -168,16 +168,16 @@ class AliasedModelVersionAnswer(ModelVersionAnswer):
 class AliasAnswer(Schema):
     """An alias with the version it names."""
 
-    alias = fields.String()
-    version = fields.String(attribute="number")
+    alias = fields.String(required=True)
+    version = fields.String(attribute="number", required=True)
 
 
 class RegisteredModelAnswer(Answer):
     """A registered model."""
 
-    name = fields.String(attribute="model.name")
-    creation_timestamp = Milliseconds(attribute="model.created_at")
-    last_updated_timestamp = Milliseconds(attribute="model.updated_at")
+    name = fields.String(attribute="model.name", required=True)
+    creation_timestamp = Milliseconds(attribute="model.created_at", required=True)
+    last_updated_timestamp = Milliseconds(attribute="model.updated_at", required=True)
     description = fields.String(attribute="model.description")
     latest_versions = fields.List(fields.Nested(ModelVersionAnswer))
     tags = fields.List(fields.Nested(Tag), attribute="model.tags")
@@ -187,13 +187,13 @@ class RegisteredModelAnswer(Answer):
 class OneRegisteredModel(Schema):
     """`{"registered_model": …}`."""
 
-    registered_model = fields.Nested(RegisteredModelAnswer)
+    registered_model = fields.Nested(RegisteredModelAnswer, required=True)
 
 
 class OneModelVersion(Schema):
     """`{"model_version": …}`."""
 
-    model_version = fields.Nested(AliasedModelVersionAnswer)
+    model_version = fields.Nested(AliasedModelVersionAnswer, required=True)
 
 
 class ManyRegisteredModels(Answer):
@@ -219,11 +219,21 @@ class LatestVersions(Answer):
 class DownloadUri(Schema):
     """Where the files of a version are."""
 
-    artifact_uri = fields.String()
+    artifact_uri = fields.String(required=True)
 
 
 class Nothing(Schema):
     """`{}`."""
+
+
+class ServerInfo(Schema):
+    """What the server can do. Source: MLflow's server-info."""
+
+    store_type = fields.String(required=True, metadata={"description": "That models are kept in a database."})
+    workspaces_enabled = fields.Boolean(required=True, metadata={"description": "Always false."})
+    trace_archival_enabled = fields.Boolean(required=True, metadata={"description": "Always false."})
+    multipart_uploads_enabled = fields.Boolean(required=True, metadata={"description": "Always false."})
+    multipart_downloads_enabled = fields.Boolean(required=True, metadata={"description": "Always false."})
 
 
 class ErrorAnswer(Schema):

@@ -7,6 +7,7 @@ from flask import Flask
 
 import registry
 from registry.faces.openapi import parameters, refusals
+from registry.faces.openapi.examples import add_examples, refusal_example
 from registry.faces.openapi.routes import Route, routes
 from registry.faces.openapi.schemas import Plugin
 
@@ -66,7 +67,14 @@ def add_components(spec: APISpec, found: list[Route]) -> None:
         spec.components.header(name, header)
     common = {refusals.name(route, status): (route, status) for route in found for status in refusals.statuses(route)}
     for name, (route, status) in sorted(common.items()):
-        spec.components.response(name, refusals.refusal(route, status))
+        spec.components.response(name, shown(refusals.refusal(route, status), route, status))
+
+
+def shown(refusal: dict[str, Any], route: Route, status: int) -> dict[str, Any]:
+    """A refusal with an example, if there is one."""
+    [content] = refusal["content"].values()
+    content |= refusal_example(status, mlflow=route.is_mlflow)
+    return refusal
 
 
 def describe(route: Route) -> dict[str, Any]:
@@ -84,7 +92,7 @@ def describe(route: Route) -> dict[str, Any]:
     found["responses"] = answers(route)
     if not operation.secured:
         found["security"] = []
-    return found
+    return add_examples(found, lambda status: refusals.refusal(route, status))
 
 
 def headings(found: list[Route]) -> list[tuple[str, str]]:

@@ -7,12 +7,11 @@ from registry.faces.openapi.routes import Route
 from registry.vocabulary import Stage
 
 CREATED = 201
-NUMBER = {"type": "integer", "minimum": 1, "maximum": names.HIGHEST_NUMBER}
 ID = {"type": "integer", "minimum": 1}
 
 PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "name": ("The name of the registered model.", {"type": "string", "minLength": 1, "maxLength": names.NAME_MAX}),
-    "number": ("The number of the version.", NUMBER),
+    "number": ("The number of the version.", ID),
     "stage": ("The stage, by its exact name.", {"type": "string", "enum": [str(stage) for stage in Stage]}),
     "alias": ("The alias.", {"type": "string", "minLength": 1, "maxLength": names.ALIAS_MAX}),
     "key": (
@@ -116,14 +115,19 @@ def header_parameters(route: Route) -> list[str]:
 
 def answer_headers(route: Route) -> dict[str, Any]:
     """The headers that the answer of success bears, each by the name of its component, which is its own."""
-    created = route.operation.status == CREATED
-    tagged = route.is_rest and (route.verb in {"get", "patch"} or created) and route.operation.answer is not None
-    found: dict[str, Any] = {"X-Request-ID": "X-Request-ID"}
-    found |= {"Location": "Location"} if created else {}
-    found |= {"Idempotency-Replayed": "Idempotency-Replayed"} if route.is_idempotent_by_key else {}
-    if route.operation.files:  # a file is sent piece by piece: its content is not known when it begins
-        return found | {
-            "ETag": ANSWER_HEADERS["ETag"] | {"required": False},
-            "Content-Disposition": "Content-Disposition",
-        }
-    return found | ({"ETag": "ETag"} if tagged else {})
+    found = [
+        "X-Request-ID",
+        *(["Location"] if route.operation.status == CREATED else []),
+        *(["Idempotency-Replayed"] if route.is_idempotent_by_key else []),
+        *(["Content-Disposition"] if route.operation.files else []),
+    ]
+    return {name: name for name in found} | etag(route)
+
+
+def etag(route: Route) -> dict[str, Any]:
+    """The ETag, where the answer is what a GET of the resource says."""
+    shows = route.verb in {"get", "patch"} or route.operation.status == CREATED
+    if not (route.is_rest and shows and route.operation.answer) or route.is_secret:
+        return {}
+    # A file is sent piece by piece: its content is not known when it begins.
+    return {"ETag": ANSWER_HEADERS["ETag"] | {"required": False} if route.operation.files else "ETag"}

@@ -27,7 +27,7 @@ MLFLOW_MEANINGS = {
     409: "A request with the same `Idempotency-Key` is under way; try again after the seconds of `Retry-After`.",
 }
 RULES: dict[int, Callable[[Route], bool]] = {
-    400: lambda route: bool(route.parts or route.query or route.writes),
+    400: lambda route: bool(route.parts or route.query or route.body or route.writes),
     401: lambda route: route.operation.secured,
     403: lambda route: route.operation.secured and route.writes,
     404: lambda route: bool(route.parts) or names_a_model(route),

@@ -76,6 +76,12 @@ class Route:
         return self.verb == "post" and self.operation.secured
 
     @property
+    def is_secret(self) -> bool:
+        """Whether the answer holds a secret, so that nothing is made of it or kept."""
+        answer = self.operation.answer
+        return isinstance(answer, type) and "secret" in answer().fields
+
+    @property
     def query(self) -> type[Schema] | None:
         """The schema of the query, if it takes one. MLflow's route with two verbs reads either query or body."""
         return self.operation.query or (self.operation.body if self.verb == "get" else None)

@@ -14,19 +14,32 @@ Answer = dict[str, Any]
 Done = tuple[str, int]
 
 
-@operation("All aliases of a model", answer=schemas.Aliases)
+@operation(
+    "All aliases of a model",
+    "Each with the number of the version that it names.",
+    answer=schemas.Aliases,
+)
 def get_all(name: str) -> Answer:
     """GET /models/<name>/aliases."""
     return {"aliases": aliases.all_of(reading(), g.principal, name)}
 
 
-@operation("The version that an alias names", answer=schemas.OneAlias)
+@operation(
+    "The version that an alias names",
+    "Its number.",
+    answer=schemas.OneAlias,
+)
 def get(name: str, alias: str) -> Answer:
     """GET /models/<name>/aliases/<alias>."""
     return {"alias": alias, "version": aliases.get(reading(), g.principal, name, alias).number}
 
 
-@operation("Set an alias", body=schemas.AliasTarget, status=204)
+@operation(
+    "Set an alias",
+    "It names this version from now on, whatever it named before. `latest`, and words like `v1`, are reserved.",
+    body=schemas.AliasTarget,
+    status=204,
+)
 def set_one(name: str, alias: str) -> Done:
     """PUT /models/<name>/aliases/<alias>."""
     asked = load_body(schemas.AliasTarget)
@@ -35,7 +48,11 @@ def set_one(name: str, alias: str) -> Done:
         return "", 204
 
 
-@operation("Remove an alias", status=204)
+@operation(
+    "Remove an alias",
+    "Also succeeds where there is none.",
+    status=204,
+)
 def unset_one(name: str, alias: str) -> Done:
     """DELETE /models/<name>/aliases/<alias>."""
     with change() as session:

@@ -17,21 +17,41 @@ PAGE = 100
 FILTERS = ("actor", "action", "since", "until", "request_id")
 
 
-@operation("Audit events", query=schemas.AuditQuery, answer=schemas.Events, files=FILES)
+@operation(
+    "Audit events",
+    "Every change, written by the database in the transaction of the change itself. A page of JSON, or, with "
+    "`format`, everything as JSON lines, byte for byte as it is stored, or as CSV, without an upper bound.",
+    query=schemas.AuditQuery,
+    answer=schemas.Events,
+    files=FILES,
+    also=(404,),
+)
 def search() -> dict[str, Any] | Response:
     """GET /audit."""
     asked = load_query(schemas.AuditQuery)
     return answer(asked, asked["model"], asked["version"])
 
 
-@operation("Audit events of one model", query=schemas.ModelAuditQuery, answer=schemas.Events, files=FILES)
+@operation(
+    "Audit events of one model",
+    "Also under the names that it had before, and after it was deleted.",
+    query=schemas.ModelAuditQuery,
+    answer=schemas.Events,
+    files=FILES,
+)
 def of_model(name: str) -> dict[str, Any] | Response:
     """GET /models/<name>/audit."""
     asked = load_query(schemas.ModelAuditQuery)
     return answer(asked, name, asked["version"])
 
 
-@operation("Audit events of one version", query=schemas.VersionAuditQuery, answer=schemas.Events, files=FILES)
+@operation(
+    "Audit events of one version",
+    "Also after it was deleted. Empty for a version that never was.",
+    query=schemas.VersionAuditQuery,
+    answer=schemas.Events,
+    files=FILES,
+)
 def of_version(name: str, number: int) -> dict[str, Any] | Response:
     """GET /models/<name>/versions/<number>/audit."""
     return answer(load_query(schemas.VersionAuditQuery), name, number)

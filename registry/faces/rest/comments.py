@@ -14,7 +14,13 @@ ONE = schemas.OneComment()
 MANY = schemas.Comments()
 
 
-@operation("Comment", body=schemas.CommentText, answer=schemas.OneComment, status=201)
+@operation(
+    "Comment",
+    "A remark that bears the caller's name.",
+    body=schemas.CommentText,
+    answer=schemas.OneComment,
+    status=201,
+)
 def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int, dict[str, str]]:
     """POST …/comments."""
     asked = load_body(schemas.CommentText)
@@ -24,13 +30,22 @@ def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int, d
         return created(ONE.dump(made), f"get_{subject}_comment", name=name, number=number, comment_id=made.comment.id)
 
 
-@operation("One comment", answer=schemas.OneComment)
+@operation(
+    "One comment",
+    "What it says, who wrote it and when.",
+    answer=schemas.OneComment,
+)
 def get(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
     """GET …/comments/<id>."""
     return dict(ONE.dump(comments.get(reading(), g.principal, name, number, comment_id)))
 
 
-@operation("Comments, oldest first", query=PageQuery, answer=schemas.Comments)
+@operation(
+    "Comments, oldest first",
+    "Page by page.",
+    query=PageQuery,
+    answer=schemas.Comments,
+)
 def search(name: str, number: int | None = None) -> dict[str, Any]:
     """GET …/comments."""
     asked = load_query(PageQuery)
@@ -38,7 +53,12 @@ def search(name: str, number: int | None = None) -> dict[str, Any]:
     return dict(MANY.dump(page))
 
 
-@operation("Edit one's own comment", body=schemas.CommentText, answer=schemas.OneComment)
+@operation(
+    "Edit one's own comment",
+    "Only its author can; the audit log keeps what it said before.",
+    body=schemas.CommentText,
+    answer=schemas.OneComment,
+)
 def edit(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
     """PATCH …/comments/<id>."""
     asked = load_body(schemas.CommentText)
@@ -46,7 +66,11 @@ def edit(name: str, comment_id: int, number: int | None = None) -> dict[str, Any
         return dict(ONE.dump(comments.edit(session, g.principal, name, number, comment_id, asked["text"])))
 
 
-@operation("Delete one's own comment", status=204)
+@operation(
+    "Delete one's own comment",
+    "Only its author can.",
+    status=204,
+)
 def delete(name: str, comment_id: int, number: int | None = None) -> tuple[str, int]:
     """DELETE …/comments/<id>."""
     with change() as session:

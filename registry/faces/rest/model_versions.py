@@ -20,6 +20,8 @@ MOVES = schemas.Moves()
 
 @operation(
     "Register a version, and put it in a stage",
+    "The registry numbers it, and never uses a number twice. With `stage` it goes there in the same "
+    "transaction, by the rules of a transition: both are done, or neither.",
     body=schemas.CreateVersion,
     answer=schemas.OneVersion,
     status=201,
@@ -41,13 +43,22 @@ def move_in(asked: dict[str, Any]) -> dict[str, Any]:
     return move | {"stage": asked.pop("stage", None), "archive_others": asked.pop("archive_existing", False)}
 
 
-@operation("Get a version", answer=schemas.OneVersion)
+@operation(
+    "Get a version",
+    "Where it came from, where it stands, and what is known of it.",
+    answer=schemas.OneVersion,
+)
 def get(name: str, number: int) -> Answer:
     """GET /models/<name>/versions/<number>."""
     return dict(ONE.dump(model_versions.get(reading(), g.principal, name, number)))
 
 
-@operation("Describe a version", body=schemas.AmendVersion, answer=schemas.OneVersion)
+@operation(
+    "Describe a version",
+    "What is left out stays.",
+    body=schemas.AmendVersion,
+    answer=schemas.OneVersion,
+)
 def amend(name: str, number: int) -> Answer:
     """PATCH /models/<name>/versions/<number>."""
     asked = load_body(schemas.AmendVersion)
@@ -55,7 +66,11 @@ def amend(name: str, number: int) -> Answer:
         return dict(ONE.dump(model_versions.amend(session, g.principal, name, number, cast("Amendment", asked))))
 
 
-@operation("Delete a version", status=204)
+@operation(
+    "Delete a version",
+    "Its aliases go with it. An administrator can bring it back from the trash until it is purged.",
+    status=204,
+)
 def delete(name: str, number: int) -> Done:
     """DELETE /models/<name>/versions/<number>."""
     with change() as session:
@@ -63,7 +78,13 @@ def delete(name: str, number: int) -> Done:
         return "", 204
 
 
-@operation("Move a version to a stage", body=schemas.Transition, answer=schemas.OneVersion)
+@operation(
+    "Move a version to a stage",
+    "Into or out of Production takes the `promote` permission, any other move `transition`. With "
+    "`expected_current` it is a compare-and-set: the refusal names who holds the stage now.",
+    body=schemas.Transition,
+    answer=schemas.OneVersion,
+)
 def transition(name: str, number: int) -> Answer:
     """POST /models/<name>/versions/<number>/transitions."""
     asked = load_body(schemas.Transition)
@@ -80,7 +101,12 @@ def transition(name: str, number: int) -> Answer:
         return dict(ONE.dump(version))
 
 
-@operation("The moves of a version, newest first", query=PageQuery, answer=schemas.Moves)
+@operation(
+    "The moves of a version, newest first",
+    "From its registration on: from where to where, when, by whom and why.",
+    query=PageQuery,
+    answer=schemas.Moves,
+)
 def moves(name: str, number: int) -> Answer:
     """GET /models/<name>/versions/<number>/transitions."""
     asked = load_query(PageQuery)

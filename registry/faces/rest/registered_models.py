@@ -17,7 +17,14 @@ Done = tuple[str, int]
 ONE = schemas.OneModel()
 
 
-@operation("Register a model", body=schemas.CreateModel, answer=schemas.OneModel, status=201, creates=True)
+@operation(
+    "Register a model",
+    "A name, and what is known of it; versions come later. Names are compared exactly, and hold neither `/` nor `:`.",
+    body=schemas.CreateModel,
+    answer=schemas.OneModel,
+    status=201,
+    creates=True,
+)
 def create() -> New:
     """POST /models."""
     asked = load_body(schemas.CreateModel)
@@ -27,13 +34,23 @@ def create() -> New:
         return created(ONE.dump(made), "get_model", name=made.model.name)
 
 
-@operation("Get a model", answer=schemas.OneModel)
+@operation(
+    "Get a model",
+    "With its tags, its aliases and the newest version of each stage.",
+    answer=schemas.OneModel,
+)
 def get(name: str) -> Answer:
     """GET /models/<name>."""
     return dict(ONE.dump(registered_models.get(reading(), g.principal, name)))
 
 
-@operation("Rename or describe a model", body=schemas.AmendModel, answer=schemas.OneModel, also=(409,))
+@operation(
+    "Rename or describe a model",
+    "What is left out stays. A new name takes the `rename` permission; aliases, versions and history go along.",
+    body=schemas.AmendModel,
+    answer=schemas.OneModel,
+    also=(409,),
+)
 def amend(name: str) -> Answer:
     """PATCH /models/<name>."""
     asked = load_body(schemas.AmendModel)
@@ -41,7 +58,11 @@ def amend(name: str) -> Answer:
         return dict(ONE.dump(registered_models.amend(session, g.principal, name, cast("Amendment", asked))))
 
 
-@operation("Delete a model", status=204)
+@operation(
+    "Delete a model",
+    "With its versions. An administrator can bring it back from the trash until it is purged.",
+    status=204,
+)
 def delete(name: str) -> Done:
     """DELETE /models/<name>."""
     with change() as session:

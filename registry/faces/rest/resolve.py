@@ -15,6 +15,8 @@ RESOLVED = schemas.Resolved()
 
 @operation(
     "Resolve a models:/ URI, now or as of a moment",
+    "By number, by stage (the newest version in it), `latest` or alias. Made to be polled: with "
+    "`If-None-Match` a fleet of servers learns of a change at the price of one short query.",
     query=schemas.ResolveQuery,
     answer=schemas.Resolved,
     also=(404, 410),
@@ -27,7 +29,11 @@ def resolve() -> dict[str, Any]:
     return dict(RESOLVED.dump(found))
 
 
-@operation("Who the caller is", answer=schemas.Caller)
+@operation(
+    "Who the caller is",
+    "The principal that the credential belongs to, and what it is trusted with.",
+    answer=schemas.Caller,
+)
 def whoami() -> dict[str, Any]:
     """GET /whoami."""
     return dict(schemas.Caller().dump(g.principal))

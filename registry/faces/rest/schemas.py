@@ -4,12 +4,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_dump, validate, validates_schema
 
-from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, REASON_MAX
+from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, NAME_MAX, REASON_MAX
 from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
 from registry.vocabulary import Action, Role
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBERS = {"type": "object", "additionalProperties": {"type": "integer"}}
+MODEL_NAME = {"minLength": 1, "maxLength": NAME_MAX, "pattern": "^[^/:]+$"}
 NAMES = {"type": "array", "items": {"type": "string"}}
 CHANGES = {
     "type": "object",
@@ -29,7 +30,7 @@ WORDS = "Words, each of which begins a word of the name, the description, a tag 
 class CreateModel(Input):
     """A name to register."""
 
-    name = Text(required=True)
+    name = Text(required=True, metadata=MODEL_NAME)
     description = Text(load_default=None, allow_none=True)
     tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
 
@@ -43,7 +44,7 @@ class AmendVersion(Input):
 class AmendModel(AmendVersion):
     """What to change of a model; what is left out stays. Another name renames it."""
 
-    name = Text()
+    name = Text(metadata=MODEL_NAME)
 
 
 class CreateVersion(Input):
@@ -102,13 +103,13 @@ class Restore(Input):
 class RestoreModel(Restore):
     """Why a deleted model comes back, and, where its own name is taken, under which other one."""
 
-    name = Text(load_default=None, allow_none=True)
+    name = Text(load_default=None, allow_none=True, metadata=MODEL_NAME)
 
 
 class CreateToken(Input):
     """A token for the principal called `name`, who is made if there is none. Without `expires_at` it lasts."""
 
-    name = Text(required=True)
+    name = Text(required=True, metadata={"minLength": 1, "description": "Whose token it is."})
     role = fields.Enum(Role, by_value=True, required=True)
     description = Text(load_default=None, allow_none=True)
     expires_at = Time(load_default=None, allow_none=True)
@@ -449,7 +450,7 @@ class Event(Answer):
     credential = fields.String(attribute="line.credential", allow_none=True)
     action = fields.String(attribute="event.action")
     subject = fields.String(attribute="event.object")
-    model = fields.String(attribute="line.model", allow_none=True)
+    model = fields.Function(lambda entry: entry.line.get("model"), metadata={"type": ["string", "null"]})
     version = fields.Integer(attribute="event.number", allow_none=True)
     changes = fields.Raw(metadata=CHANGES)
     reason = fields.String(allow_none=True)

@@ -17,7 +17,12 @@ MODELS = schemas.Models()
 VERSIONS = schemas.Versions()
 
 
-@operation("Search models", query=schemas.SearchQuery, answer=schemas.Models)
+@operation(
+    "Search models",
+    "Page by page, in any order; without parameters, all of them by name.",
+    query=schemas.SearchQuery,
+    answer=schemas.Models,
+)
 def models() -> Answer:
     """GET /models."""
     asked = load_query(schemas.SearchQuery)
@@ -26,7 +31,12 @@ def models() -> Answer:
     return dict(MODELS.dump(searching.models(reading(), g.principal, search)))
 
 
-@operation("Search versions of all models", query=schemas.SearchQuery, answer=schemas.Versions)
+@operation(
+    "Search versions of all models",
+    "Page by page, in any order; without parameters, those changed last come first.",
+    query=schemas.SearchQuery,
+    answer=schemas.Versions,
+)
 def versions() -> Answer:
     """GET /versions."""
     asked = load_query(schemas.SearchQuery)
@@ -34,7 +44,12 @@ def versions() -> Answer:
     return dict(VERSIONS.dump(searching.versions(reading(), g.principal, search, with_aliases=True)))
 
 
-@operation("Search versions of one model", query=schemas.SearchInModelQuery, answer=schemas.Versions)
+@operation(
+    "Search versions of one model",
+    "Page by page, in any order; without parameters, the highest number first.",
+    query=schemas.SearchInModelQuery,
+    answer=schemas.Versions,
+)
 def versions_of(name: str) -> Answer:
     """GET /models/<name>/versions."""
     asked = load_query(schemas.SearchInModelQuery)

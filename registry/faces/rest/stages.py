@@ -28,7 +28,12 @@ def stage_called(word: str) -> Stage:
         raise NotFound(f"There is no stage '{word}'. The stages are {', '.join(Stage)}.") from None
 
 
-@operation("Who stands in a stage, now or at a moment", query=schemas.At, answer=schemas.Tenures)
+@operation(
+    "Who stands in a stage, now or at a moment",
+    "None, one or several versions, each since when and by whom.",
+    query=schemas.At,
+    answer=schemas.Tenures,
+)
 def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
     asked = load_query(schemas.At)
@@ -36,7 +41,12 @@ def holders(name: str, stage: str) -> dict[str, Any]:
     return dict(TENURES.dump({"items": found}))
 
 
-@operation("Who stood in a stage from when until when, the latest first", query=PageQuery, answer=schemas.PastTenures)
+@operation(
+    "Who stood in a stage from when until when, the latest first",
+    "Every tenure of the stage, also of versions that were deleted since.",
+    query=PageQuery,
+    answer=schemas.PastTenures,
+)
 def history(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>/history."""
     asked = load_query(PageQuery)
@@ -46,7 +56,15 @@ def history(name: str, stage: str) -> dict[str, Any]:
     return dict(HISTORY.dump(page))
 
 
-@operation("Give a stage back to its previous holder", body=schemas.Rollback, answer=schemas.OneVersion, also=(409,))
+@operation(
+    "Give a stage back to its previous holder",
+    "To the version whose tenure began last before that of the present holders, is not deleted and does not "
+    "stand there; the present holders are archived. Only for Staging and Production. A second rollback "
+    "returns to where the first came from.",
+    body=schemas.Rollback,
+    answer=schemas.OneVersion,
+    also=(409,),
+)
 def rollback(name: str, stage: str) -> dict[str, Any]:
     """POST /models/<name>/stages/<stage>/rollback."""
     asked = load_body(schemas.Rollback)

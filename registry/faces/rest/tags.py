@@ -14,13 +14,22 @@ Answer = dict[str, Any]
 Done = tuple[str, int]
 
 
-@operation("All tags", answer=schemas.Tags)
+@operation(
+    "All tags",
+    "By key.",
+    answer=schemas.Tags,
+)
 def get_all(name: str, number: int | None = None) -> Answer:
     """GET …/tags."""
     return {"tags": tags.all_of(reading(), g.principal, name, number)}
 
 
-@operation("Set and remove several tags", body=schemas.TagChanges, answer=schemas.Tags)
+@operation(
+    "Set and remove several tags",
+    "In one transaction: all of it is done, or nothing. Keys that are not named stay.",
+    body=schemas.TagChanges,
+    answer=schemas.Tags,
+)
 def change_several(name: str, number: int | None = None) -> Answer:
     """PATCH …/tags."""
     asked = load_body(schemas.TagChanges)
@@ -28,13 +37,22 @@ def change_several(name: str, number: int | None = None) -> Answer:
         return {"tags": tags.change(session, g.principal, name, number, asked["tags"])}
 
 
-@operation("One tag", answer=schemas.OneTag)
+@operation(
+    "One tag",
+    "Its value.",
+    answer=schemas.OneTag,
+)
 def get(name: str, key: str, number: int | None = None) -> Answer:
     """GET …/tags/<key>."""
     return {"key": key, "value": tags.get(reading(), g.principal, name, number, key)}
 
 
-@operation("Set a tag", body=schemas.TagValue, status=204)
+@operation(
+    "Set a tag",
+    "Whatever its value was before.",
+    body=schemas.TagValue,
+    status=204,
+)
 def set_one(name: str, key: str, number: int | None = None) -> Done:
     """PUT …/tags/<key>."""
     asked = load_body(schemas.TagValue)
@@ -43,7 +61,11 @@ def set_one(name: str, key: str, number: int | None = None) -> Done:
         return "", 204
 
 
-@operation("Remove a tag", status=204)
+@operation(
+    "Remove a tag",
+    "Also succeeds where there is none.",
+    status=204,
+)
 def unset_one(name: str, key: str, number: int | None = None) -> Done:
     """DELETE …/tags/<key>."""
     with change() as session:

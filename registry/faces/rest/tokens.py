@@ -31,14 +31,25 @@ def create() -> tuple[Answer, int, dict[str, str]]:
         return created(issued, "get_token", token_id=issued["id"])
 
 
-@operation("Tokens, oldest first, without their secrets", query=PageQuery, answer=schemas.Tokens, also=(403,))
+@operation(
+    "Tokens, oldest first, without their secrets",
+    "Revoked and expired ones included.",
+    query=PageQuery,
+    answer=schemas.Tokens,
+    also=(403,),
+)
 def search() -> Answer:
     """GET /tokens."""
     asked = load_query(PageQuery)
     return dict(MANY.dump(tokens.search(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
 
 
-@operation("One token, without its secret", answer=schemas.OneToken, also=(403,))
+@operation(
+    "One token, without its secret",
+    "Whose it is, what it is trusted with, and when it was last used.",
+    answer=schemas.OneToken,
+    also=(403,),
+)
 def get(token_id: int) -> Answer:
     """GET /tokens/<id>."""
     return dict(ONE.dump(tokens.get(reading(), g.principal, token_id)))

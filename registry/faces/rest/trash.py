@@ -16,14 +16,26 @@ MODELS, VERSIONS = schemas.TrashedModels(), schemas.TrashedVersions()
 ONE_MODEL, ONE_VERSION = schemas.OneModel(), schemas.OneVersion()
 
 
-@operation("Deleted models, latest deleted first", query=PageQuery, answer=schemas.TrashedModels, also=(403,))
+@operation(
+    "Deleted models, latest deleted first",
+    "With the number of versions that would come back with each.",
+    query=PageQuery,
+    answer=schemas.TrashedModels,
+    also=(403,),
+)
 def models() -> Answer:
     """GET /trash/models."""
     asked = load_query(PageQuery)
     return dict(MODELS.dump(trash.models(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
 
 
-@operation("Deleted versions of models that are there", query=PageQuery, answer=schemas.TrashedVersions, also=(403,))
+@operation(
+    "Deleted versions of models that are there",
+    "Latest deleted first.",
+    query=PageQuery,
+    answer=schemas.TrashedVersions,
+    also=(403,),
+)
 def versions() -> Answer:
     """GET /trash/versions."""
     asked = load_query(PageQuery)
@@ -62,7 +74,11 @@ def restore_version(model_id: int, number: int) -> Answer:
         return dict(ONE_VERSION.dump(restored))
 
 
-@operation("Purge a deleted model, for good", status=204)
+@operation(
+    "Purge a deleted model, for good",
+    "With its versions. What it was stays in the audit log; nothing brings it back.",
+    status=204,
+)
 def purge_model(model_id: int) -> Done:
     """DELETE /trash/models/<id>."""
     with change() as session:
@@ -70,7 +86,11 @@ def purge_model(model_id: int) -> Done:
         return "", 204
 
 
-@operation("Purge a deleted version, for good", status=204)
+@operation(
+    "Purge a deleted version, for good",
+    "What it was stays in the audit log; nothing brings it back, and its number is not used again.",
+    status=204,
+)
 def purge_version(model_id: int, number: int) -> Done:
     """DELETE /trash/models/<id>/versions/<number>."""
     with change() as session:

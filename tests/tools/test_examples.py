@@ -1,0 +1,67 @@
+"""The examples of the contract: every one fits its schema, and the service still answers as they say."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from registry.config import Settings
+from registry.db import transaction
+from registry.domain import tokens
+from registry.domain.access import OPERATOR
+from registry.faces.openapi.examples import FILE, Exchange
+from tests.conftest import application
+from tests.validation import faults
+from tools.examples import Answer, lasting, play
+from tools.openapi import contract
+
+STORED: list[Exchange] = json.loads(FILE.read_text())
+ADA = "mreg_" + "ada" * 13 + "a"
+HOW_TO_RENEW = "run `make examples` and read what has changed"
+
+
+@pytest.fixture
+def service(empty_database_url: str) -> Iterator[Flask]:
+    with application(Settings(database_url=empty_database_url)) as app:
+        yield app
+
+
+def test_the_service_still_answers_as_the_examples_say(service: Flask) -> None:
+    with service.app_context(), transaction(OPERATOR) as session:
+        tokens.ensure_administrator(session, OPERATOR, ADA)
+
+    def send(verb: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        with service.test_client().open(url, method=verb, headers=headers, data=body) as answer:
+            return answer.status_code, dict(answer.headers), answer.get_data()
+
+    played = play(send, ADA)
+
+    assert [each["title"] for each in played] == [each["title"] for each in STORED], HOW_TO_RENEW
+    for stored, now in zip(STORED, played, strict=True):
+        assert lasting(now) == lasting(stored), f"{stored['title']}: {HOW_TO_RENEW}"
+
+
+def examples(part: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every example in the contract, with its title and the schema beside it."""
+    for value in part.values() if isinstance(part, dict) else part:
+        if isinstance(value, dict) and "schema" in value:
+            yield from ((one["summary"], value["schema"], one["value"]) for one in value.get("examples", {}).values())
+            yield from ((value.get("name", ""), value["schema"], one) for key, one in value.items() if key == "example")
+        if isinstance(value, dict | list):
+            yield from examples(value)
+
+
+def test_every_example_fits_its_schema() -> None:
+    whole = contract()
+    found = [*examples(whole["paths"]), *examples(whole["components"]["responses"])]
+
+    wrong = {title: faults(whole, schema, value) for title, schema, value in found if faults(whole, schema, value)}
+
+    assert len(found) > 100
+    assert wrong == {}
+
+
+def test_the_examples_hold_no_secret() -> None:
+    assert {secret[:40] for secret in FILE.read_text().split("mreg_")[1:]} == {"0" * 40}
