@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry.client import Client, Conflict, Forbidden, NotFound, PreconditionFailed
+from registry.client import Client, Conflict, Forbidden, NotFound, PreconditionFailed, Unauthenticated
 from registry.vocabulary import Role
 from tests.factories import unique
 from tests.live import Live
@@ -207,3 +207,50 @@ def test_a_watch_tells_of_changes_only(remote: Client, model: str) -> None:
 def test_a_watch_of_what_is_not_there_says_so(remote: Client, model: str) -> None:
     with pytest.raises(NotFound):
         next(iter(remote.watch(f"models:/{model}/Production")))
+
+
+def test_tokens_are_made_used_listed_and_revoked(live: Live, remote: Client) -> None:
+    name, until = unique("robot"), datetime.now(UTC) + timedelta(days=1)
+    made = remote.create_token(name, "contributor", description="for a test", expires_at=until)
+    with Client(live.url, made.secret) as robot:
+        assert robot.whoami().name == name
+        known = remote.get_token(made.id)
+        assert (known.name, known.role, known.description, known.expires_at) == (
+            name,
+            "contributor",
+            "for a test",
+            until,
+        )
+        assert made.id in {token.id for token in remote.tokens(page_size=1000)}
+        remote.revoke_token(made.id)
+        remote.revoke_token(made.id)
+        with pytest.raises(Unauthenticated):
+            robot.whoami()
+    with pytest.raises(NotFound):
+        remote.get_token(2**40)
+
+
+def test_what_was_deleted_is_found_restored_and_purged(remote: Client, model: str) -> None:
+    remote.delete_version(model, 2, reason="by mistake")
+    trashed = next(one for one in remote.trashed_versions() if one.name == model)
+    assert (trashed.version, trashed.stage, trashed.reason) == (2, "None", "by mistake")
+    assert remote.restore_version(trashed.model_id, 2, reason="it was needed").version == 2
+
+    remote.delete_model(model, reason="no product any more")
+    gone = next(one for one in remote.trashed_models() if one.name == model)
+    assert (gone.versions, gone.reason) == (2, "no product any more")
+    assert gone.deleted_by is not None
+    assert gone.deleted_by.id == remote.whoami().id
+    remote.register_model(model)
+    with pytest.raises(Conflict):
+        remote.restore_model(gone.id)
+    back = remote.restore_model(gone.id, name=unique("Back"))
+    assert back.id == gone.id
+
+    remote.delete_version(back.name, 2)
+    remote.purge_version(back.id, 2, reason="kept too long")
+    remote.delete_model(back.name)
+    remote.purge_model(back.id)
+    assert gone.id not in {one.id for one in remote.trashed_models(page_size=1000)}
+    with pytest.raises(NotFound):
+        remote.restore_model(gone.id)

@@ -67,6 +67,16 @@ def test_each_call_has_a_key_of_its_own(through: Client, proxy: Proxy) -> None:
     assert len({*proxy.sent("Idempotency-Key")}) == 3
 
 
+def test_a_token_whose_secret_was_lost_is_named_to_be_revoked(through: Client, proxy: Proxy, remote: Client) -> None:
+    proxy.script.append(LOSE)
+
+    with pytest.raises(UnexpectedAnswer, match=r"Token \d+ was made, but its secret was lost") as lost:
+        through.create_token(name := unique("robot"), "viewer")
+
+    [made] = [token for token in remote.tokens(page_size=1000) if token.name == name]
+    assert f"Token {made.id} " in str(lost.value)
+
+
 @pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, Answer(502)])
 def test_setting_a_value_is_sent_again(through: Client, proxy: Proxy, mishap: object) -> None:
     name = through.register_model(unique()).name
