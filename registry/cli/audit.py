@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from registry.cli.connection import with_client
-from registry.cli.events import HEADER, cells
+from registry.cli.events import HEADER, HEADER_IN_MODEL, cells, cells_in_model
 from registry.cli.faults import Failure
 from registry.cli.following import Following
 from registry.cli.kinds import MODEL, MOMENT, NUMBER
@@ -30,7 +30,10 @@ SHOWN_BEFORE_FOLLOWING = 10
 @click.argument("version", type=NUMBER, required=False)
 @click.option("--actor", metavar="WHO", help="By whom: a name or an id.")
 @click.option(
-    "--action", type=click.Choice([action.value for action in Action]), metavar="ACTION", help="What was done."
+    "--action",
+    type=click.Choice([action.value for action in Action]),
+    metavar="ACTION",
+    help="Such as model_version.transition.",
 )
 @click.option("--since", type=MOMENT, help="From this moment on, such as 2026-11-24 or 3d (ago).")
 @click.option("--until", type=MOMENT, help="Before this moment.")
@@ -38,9 +41,7 @@ SHOWN_BEFORE_FOLLOWING = 10
 @click.option("--oldest-first", is_flag=True, help="Begin with the oldest event.")
 @limit_option
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they come, until Ctrl-C.")
-@click.option(
-    "--every", type=click.FloatRange(min=0.1), default=2, show_default=True, help="Seconds between questions."
-)
+@click.option("--every", metavar="SECONDS", type=click.FloatRange(min=0.1), default=2, help="How often to ask (2).")
 @click.option("--export", type=click.Choice(["jsonl", "csv"]), help="Write all events, as stored lines or as a table.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file to export to.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one for each event.")
@@ -74,13 +75,14 @@ def audit(
     else:
         order = "oldest" if oldest_first else "newest"
         pages = client.events(**asked, since=since, order=order, page_size=page_size(limit))
-        show_list(limited(pages, limit), as_json=as_json)
+        show_list(limited(pages, limit), in_model=name is not None, as_json=as_json)
 
 
-def show_list(events: Iterator[Event], *, as_json: bool) -> None:
+def show_list(events: Iterator[Event], *, in_model: bool, as_json: bool) -> None:
     """Print events that are all there; as JSON while they come."""
     if not as_json:
-        show_table(HEADER, map(cells, events), empty="No events.")
+        header, row = (HEADER_IN_MODEL, cells_in_model) if in_model else (HEADER, cells)
+        show_table(header, map(row, events), empty="No events.")
         return
     some = False
     for event in events:

@@ -8,12 +8,19 @@ from registry.cli.text import stamp
 from registry.client import Event
 
 HEADER = ("time (utc)", "actor", "action", "subject", "what")
+HEADER_IN_MODEL = ("time (utc)", "actor", "action", "version", "what")
 REPEATED = frozenset(
     {"id", "name", "key", "alias", "author", "number", "model_id", "principal_id", "created_at", "created_by"}
 )
 """Fields that the line tells already, or that say little: shown only where they have changed."""
 PART = re.compile(r"(?:^|/)(tag|alias|comment|token|principal):(.*)", re.DOTALL)
 BOTH_SIDES = 2
+
+
+def cells_in_model(event: Event) -> tuple[str, ...]:
+    """The same where the model is known, which was perhaps renamed."""
+    time, actor, action, _, said = cells(event)
+    return (time, actor, action, str(event.version or ""), said)
 
 
 def cells(event: Event) -> tuple[str, ...]:

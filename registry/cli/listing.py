@@ -12,22 +12,24 @@ from registry.client import Answer, Model, Pages, Version
 from registry.client.reading import Read
 
 LARGEST_PAGE = 1000
+OF_ONE_MODEL = ("version", "stage", "aliases", "created (utc)", "source", "tags", "description")
+OF_ALL_MODELS = ("name", "version", "stage", "aliases", "source", "tags", "description")
 PROMPTS = ("exclude", "include", "only")
 
 limit_option = click.option(
-    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many at most; 0 means all."
+    "--limit", metavar="N", type=click.IntRange(min=0), default=100, help="How many at most (100); 0 means all."
 )
 
 
 def search_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a search."""
     for option in (
-        click.option("--filter", "filter_", metavar="FILTER", help="Such as: stage = 'Production' AND tag.team = 'x'"),
-        click.option("--order-by", metavar="FIELDS", help="Such as: created_at desc, name"),
-        click.option("--prompts", type=click.Choice(PROMPTS), help="Also MLflow's prompts, or only these."),
         limit_option,
+        click.option("--prompts", type=click.Choice(PROMPTS), help="Also MLflow's prompts, or only these."),
+        click.option("--order-by", metavar="FIELDS", help="Such as: created_at desc, name"),
+        click.option("--filter", "filter_", metavar="FILTER", help="Such as: stage = 'Production' AND tag.team = 'x'"),
     ):
-        command = option(command)
+        command = option(command)  # the last one stands first in the help
     return command
 
 
@@ -83,20 +85,22 @@ def show_versions(pages: Pages[Version], limit: int, *, as_json: bool, with_name
     if as_json:
         show_json(documents(found))
         return
-    header = ("name", "version", "stage", "aliases", "created (utc)", "source", "tags", "description")
-    first = 0 if with_name else 1
-    show_table(header[first:], [version_row(version)[first:] for version in found], empty="No versions.")
+    header, row = (OF_ALL_MODELS, row_of_all) if with_name else (OF_ONE_MODEL, row_of_one)
+    show_table(header, map(row, found), empty="No versions.")
 
 
-def version_row(version: Version) -> tuple[str, ...]:
-    """A version as the cells of its line."""
-    return (
-        version.name,
-        str(version.version),
-        version.stage,
-        ", ".join(version.aliases),
-        stamp(version.created_at),
-        version.source,
-        pairs(version.tags),
-        version.description or "",
-    )
+def row_of_one(version: Version) -> tuple[str, ...]:
+    """A version as the cells of its line among those of its model."""
+    stage, aliases, *what = said_of(version)
+    return (str(version.version), stage, aliases, stamp(version.created_at), *what)
+
+
+def row_of_all(version: Version) -> tuple[str, ...]:
+    """A version as the cells of its line among those of other models."""
+    return (version.name, str(version.version), *said_of(version))
+
+
+def said_of(version: Version) -> tuple[str, ...]:
+    """What both lines say."""
+    aliases = ", ".join(version.aliases)
+    return (version.stage, aliases, version.source, pairs(version.tags), version.description or "")

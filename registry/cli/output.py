@@ -16,8 +16,9 @@ from registry.cli.text import fitted, plain, width
 
 GAP = 2
 NARROWEST = 6
-RIGID = frozenset({"id", "version", "stage", "state", "production", "staging", "newest"})
+RIGID = frozenset({"id", "name", "version", "stage", "state", "role", "production", "staging", "newest", "action"})
 """Columns that say nothing when they are cut; so do times, whose titles end in (UTC)."""
+RIGID_UP_TO = 32
 STAGE_COLOURS = {"Production": "green", "Staging": "yellow", "Archived": "bright_black"}
 # What a terminal takes for commands though JSON allows it in texts.
 CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
@@ -51,7 +52,7 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, empty: s
         return
     titles = [title.upper() for title in header]
     widths = [max(map(width, column)) for column in zip(titles, *cells, strict=True)]
-    shrink(widths, [title not in RIGID and not title.endswith("(utc)") for title in header], room())
+    shrink(widths, [least(title, columns) for title, columns in zip(header, widths, strict=True)], room())
     show(click.style(line_of(titles, widths), bold=True))
     for row in cells:
         show(line_of(row, widths))
@@ -78,10 +79,16 @@ def painted(cell: str) -> str:
     return click.style(cell, fg=colour) if colour else cell
 
 
-def shrink(widths: list[int], elastic: Sequence[bool], room: int | None) -> None:
-    """Take from the widest column that can be cut until all fit, or nothing more can be taken."""
+def least(title: str, columns: int) -> int:
+    """How narrow a column may become."""
+    rigid = title in RIGID or title.endswith("(utc)")
+    return min(columns, RIGID_UP_TO) if rigid else NARROWEST
+
+
+def shrink(widths: list[int], floors: Sequence[int], room: int | None) -> None:
+    """Take from the widest column that may become narrower until all fit, or nothing more can be taken."""
     while room is not None and sum(widths) + GAP * (len(widths) - 1) > room:
-        able = [place for place, cut in enumerate(elastic) if cut and widths[place] > NARROWEST]
+        able = [place for place, floor in enumerate(floors) if widths[place] > floor]
         if not able:
             return
         widths[max(able, key=lambda place: widths[place])] -= 1

@@ -1,6 +1,7 @@
 """`registry register`: a new model, or the next version of one."""
 
 from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -30,47 +31,31 @@ def register(
     client: Client,
     name: str,
     source: str | None,
-    description: str | None,
     tags: tuple[tuple[str, str], ...],
-    run_id: str | None,
-    run_link: str | None,
-    logged_model_id: str | None,
-    digest: str | None,
-    stage: str | None,
     expected_current: int | None,
-    reason: str | None,
     *,
     create: bool,
-    archive_existing: bool | None,
     as_json: bool,
+    description: str | None,
+    reason: str | None,
+    **of_version: Any,
 ) -> None:
     """Register the next version of the model NAME, from SOURCE; without SOURCE, register the model itself.
 
     SOURCE says where the version comes from, such as runs:/RUN/model, models:/m-ID or s3://BUCKET/PATH.
     """
+    said: dict[str, Any] = {"description": description, "tags": dict(tags), "reason": reason}
+    made: Model | Version
     if source is None:
-        only_versions = (run_id, run_link, logged_model_id, digest, stage, archive_existing, expected_current)
-        if any(given is not None for given in only_versions):
+        if any(given is not None for given in (expected_current, *of_version.values())):
             raise click.UsageError("These options are for a version, and a version needs a SOURCE.")
-        tell(client.register_model(name, description=description, tags=dict(tags), reason=reason), as_json=as_json)
-        return
-    if create:
-        see_to_model(client, name, reason)
-    version = client.register_version(
-        name,
-        source,
-        run_id=run_id,
-        run_link=run_link,
-        logged_model_id=logged_model_id,
-        digest=digest,
-        description=description,
-        tags=dict(tags),
-        stage=stage,
-        archive_existing=archive_existing,
-        expected_current=expectation(expected_current),
-        reason=reason,
-    )
-    tell(version, as_json=as_json)
+        made = client.register_model(name, **said)
+    else:
+        if create:
+            see_to_model(client, name, reason)
+        expected = expectation(expected_current)
+        made = client.register_version(name, source, expected_current=expected, **said, **of_version)
+    tell(made, as_json=as_json)
 
 
 def see_to_model(client: Client, name: str, reason: str | None) -> None:

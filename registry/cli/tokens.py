@@ -23,7 +23,7 @@ from registry.vocabulary import Role
 if TYPE_CHECKING:
     from registry.cli.tokens_in_database import TokensInDatabase
 
-HEADER = ("id", "name", "role", "state", "created (utc)", "last used (utc)", "description")
+HEADER = ("id", "name", "role", "state", "last used (utc)", "description")
 
 
 def with_tokens(command: Callable[..., None]) -> Callable[..., None]:
@@ -109,7 +109,6 @@ def row(one: Token) -> tuple[str, ...]:
         one.name,
         one.role,
         state(one),
-        stamp(one.created_at),
         stamp(one.last_used_at),
         one.description or "",
     )

@@ -32,9 +32,18 @@ def test_events_are_lines_for_people(run: Run, model: str) -> None:
 
     lines = run("audit", model, "--limit", 2).out.splitlines()
 
-    assert lines[0].split() == ["TIME", "(UTC)", "ACTOR", "ACTION", "SUBJECT", "WHAT"]
+    assert lines[0].split() == ["TIME", "(UTC)", "ACTOR", "ACTION", "VERSION", "WHAT"]
     assert lines[1].endswith("tag auc; value: 0.2 → 0.3")
     assert lines[2].endswith('stage: None → Staging; "try it"')
+
+
+def test_events_of_several_models_name_them(run: Run, model: str) -> None:
+    [request] = {event["request_id"] for event in events(run("audit", model, 2, "--json").out)}
+
+    header, *lines = run("audit", "--request-id", str(request)).out.splitlines()
+
+    assert header.split() == ["TIME", "(UTC)", "ACTOR", "ACTION", "SUBJECT", "WHAT"]
+    assert all(f" {model}/2 " in line for line in lines)
 
 
 def test_events_are_chosen_by_all_filters(run: Run, model: str, remote: Client) -> None:

@@ -13,7 +13,7 @@ from termios import TIOCSWINSZ
 
 import pytest
 
-from registry.cli.output import show_json, show_table, shrink
+from registry.cli.output import least, show_json, show_table, shrink
 from registry.cli.text import fitted, plain, width
 from tests.cli.conftest import Run
 from tests.cli.running import ROOT, environment
@@ -48,12 +48,19 @@ def test_json_keeps_every_character_but_shows_no_control(capsys: pytest.CaptureF
 
 def test_columns_give_way_where_they_are_widest() -> None:
     widths = [4, 30, 20, 30]
-    shrink(widths, [True, True, True, False], None)
+    shrink(widths, [6, 6, 6, 30], None)
     assert widths == [4, 30, 20, 30]
-    shrink(widths, [True, True, True, False], 70)
+    shrink(widths, [6, 6, 6, 30], 70)
     assert widths == [4, 15, 15, 30]
-    shrink(widths, [True, True, True, False], 1)
+    shrink(widths, [6, 6, 6, 30], 1)
     assert widths == [4, 6, 6, 30]
+
+
+def test_numbers_stages_and_times_are_not_cut_and_names_only_when_they_are_long() -> None:
+    assert least("stage", 10) == 10
+    assert least("since (utc)", 19) == 19
+    assert least("name", 200) == 32
+    assert least("description", 200) == 6
 
 
 def test_nothing_is_cut_where_the_output_goes_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
