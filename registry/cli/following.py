@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry.cli.output import say
@@ -31,7 +31,7 @@ class Following:
         shown: list[Event] = []
         for event in self._client.events(**self._asked, page_size=1000):
             self._latest = self._latest or event.at
-            if event.at < self._latest - OVERLAP and len(shown) >= limit:
+            if event.at < reach(self._latest) and len(shown) >= limit:
                 break
             self._seen[event.stream, event.seq] = event.at
             shown += [event] if len(shown) < limit else []
@@ -61,5 +61,14 @@ class Following:
                 yield event
 
     def _since(self) -> datetime | None:
-        reach = self._latest - OVERLAP if self._latest else None
-        return max(filter(None, (reach, self._floor)), default=None)
+        back_to = reach(self._latest) if self._latest else None
+        return max(filter(None, (back_to, self._floor)), default=None)
+
+
+def reach(latest: datetime) -> datetime:
+    """How far back to ask when the latest event bears this time.
+
+    Where the clock of the database was put back, a model's events go on from their last time: the latest one may lie
+    in the future, and those of other models before it.
+    """
+    return min(latest, datetime.now(UTC)) - OVERLAP

@@ -166,12 +166,14 @@ def test_following_from_a_moment_on_shows_nothing_of_before(live: Live, model: s
 class Log:
     """Stands in the place of a client; events come and are committed as a test says."""
 
+    BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)
+
     def __init__(self) -> None:
         self.stored: list[Event] = []
         self.away = False
 
     def commit(self, seq: int, second: float) -> None:
-        at = datetime(2026, 11, 25, tzinfo=UTC) + timedelta(seconds=second)
+        at = self.BEGINNING + timedelta(seconds=second)
         actor = Actor(id="principal:1", name="Ann")
         self.stored.append(Event(at=at, actor=actor, action="comment.create", stream="model:1", seq=seq))
 
@@ -202,6 +204,18 @@ def test_an_event_that_is_committed_late_is_shown_though_it_bears_an_earlier_tim
     assert next(news).seq == 5
     log.commit(6, second=150)
     assert next(news).seq == 6
+
+
+def test_an_event_of_the_future_hides_none_of_the_present() -> None:
+    log = Log()
+    now = (datetime.now(UTC) - Log.BEGINNING).total_seconds()
+    log.commit(1, second=now + 3600)
+    following = follow(log)
+    assert [event.seq for event in following.begin(None, 1)] == [1]
+    log.commit(2, second=now)
+    found: queue.Queue[Event] = queue.Queue()
+    threading.Thread(target=lambda: found.put(next(iter(following))), daemon=True).start()
+    assert found.get(timeout=10).seq == 2
 
 
 def test_following_an_empty_log_begins_with_its_first_event() -> None:
