@@ -138,7 +138,6 @@ CREATE TABLE registry.stage_intervals (
 );
 CREATE UNIQUE INDEX uq_stage_intervals_open ON registry.stage_intervals (model_id, number) WHERE until IS NULL;
 CREATE INDEX ix_stage_intervals_stage ON registry.stage_intervals (model_id, stage, number, since);
-CREATE INDEX ix_stage_intervals_holders ON registry.stage_intervals (model_id, stage, number) WHERE until IS NULL;
 
 CREATE TABLE registry.alias_intervals (
     model_id    bigint NOT NULL

@@ -26,6 +26,8 @@ ALTER TABLE registry.stage_intervals
     ADD CONSTRAINT fk_stage_intervals_model_id_registered_models
         FOREIGN KEY (model_id) REFERENCES registry.registered_models;
 CREATE INDEX ix_stage_intervals_since ON registry.stage_intervals (model_id, stage, since, number);
+-- Who stands in a stage now is found without walking through all who stood there before.
+CREATE INDEX ix_stage_intervals_holders ON registry.stage_intervals (model_id, stage, number) WHERE until IS NULL;
 CREATE INDEX ix_event_version ON audit.event (model_id, number, at_us, id) WHERE number IS NOT NULL;
 """
 
