@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 PREFIX = "REGISTRY_"
 TEST_PREFIX = "REGISTRY_TEST_"
 """Variables of the test suite, which the service leaves alone."""
-OF_THE_CLIENT = frozenset({"REGISTRY_URL", "REGISTRY_TOKEN"})
+OF_THE_CLIENT = frozenset({"REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_TOKEN_FILE"})
 """Variables of the command line and the Python client, which say where a service is; no settings of one."""
 
 DRIVER = "postgresql+psycopg2"

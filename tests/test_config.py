@@ -17,7 +17,8 @@ def test_without_any_variable_all_defaults_hold() -> None:
 
 
 def test_what_tells_the_client_where_a_service_is_is_no_setting_of_one() -> None:
-    assert from_env({"REGISTRY_URL": "http://registry.example", "REGISTRY_TOKEN": "mreg_x"}) == Settings()
+    ours = {"REGISTRY_URL": "http://registry.example", "REGISTRY_TOKEN": "mreg_x", "REGISTRY_TOKEN_FILE": "/x"}
+    assert from_env(ours) == Settings()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import click
 
 from registry.cli import logins
 from registry.client import DEFAULT_URL, Client
-from registry.client.address import split
+from registry.client.address import split, token_in
 
 TIMEOUT_SECONDS = 30.0
 RETRIES = 3
@@ -34,7 +34,7 @@ def connect(url: str | None = None, *, retries: int = RETRIES, timeout: float = 
         raise click.UsageError("A token in an option can be seen by others: use REGISTRY_TOKEN or `registry login`.")
     try:
         bare, inside = split(chosen)
-        token = os.environ.get("REGISTRY_TOKEN") or inside or (stored.token if stored and stored.url == bare else None)
+        token = token_in(os.environ) or inside or (stored.token if stored and stored.url == bare else None)
         return Client(bare, token, timeout=timeout, retries=retries, patience=PATIENCE_SECONDS)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -16,7 +16,7 @@ from registry.cli.text import plain
 from registry.client import errors as answers
 from registry.client.errors import ServiceError
 
-FAULT, REFUSED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 3, 4, 5, 6
+FAULT, WRONG_USE, REFUSED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 2, 3, 4, 5, 6
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What a shell reports for a program that SIGPIPE has ended."""
@@ -56,6 +56,8 @@ def in_words() -> Iterator[None]:
         yield
     except (ServiceError, errors.RegistryError) as error:
         raise Failure(told(error), exit_code_of(error)) from error
+    except UnicodeEncodeError as error:  # an argument or a file's name that is no UTF-8
+        raise Failure("Some of what was given is not text in UTF-8.", WRONG_USE) from error
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None

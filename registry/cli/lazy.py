@@ -1,5 +1,7 @@
 """The group of all commands. It knows their names and what they are for, and imports one only when it is used."""
 
+import io
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -45,5 +47,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # where the terminal's encoding lacks a character
         with in_words():
             return super().invoke(ctx)

@@ -1,6 +1,8 @@
 """Where a service is: its URL, without the token that may be written into it."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 DEFAULT_URL = "http://127.0.0.1:5055"
@@ -23,6 +25,21 @@ def split(url: str) -> tuple[str, str | None]:
 def not_port(netloc: str) -> bool:
     """Whether what stands behind the host cannot be a port."""
     return re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\s]+)(:[0-9]{1,5})?", netloc) is None
+
+
+def token_in(environ: Mapping[str, str]) -> str | None:
+    """The token that REGISTRY_TOKEN is, or that the file named by REGISTRY_TOKEN_FILE holds.
+
+    :raises ValueError: the file cannot be read.
+    """
+    given, file = environ.get("REGISTRY_TOKEN"), environ.get("REGISTRY_TOKEN_FILE")
+    if given or not file:
+        return given
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ValueError(f"REGISTRY_TOKEN_FILE={file} cannot be read: {why}.") from None
 
 
 def check_token(token: str | None) -> str | None:

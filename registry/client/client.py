@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from registry.client.address import DEFAULT_URL
+from registry.client.address import DEFAULT_URL, token_in
 from registry.client.administration import AdministrationCalls
 from registry.client.labels import LabelCalls
 from registry.client.log import LogCalls
@@ -42,8 +42,11 @@ class Client(ModelCalls, VersionCalls, StageCalls, LabelCalls, LogCalls, Adminis
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """The client that REGISTRY_URL and REGISTRY_TOKEN describe."""
-        return cls(environ.get("REGISTRY_URL") or DEFAULT_URL, environ.get("REGISTRY_TOKEN"))
+        """The client that REGISTRY_URL and REGISTRY_TOKEN (or REGISTRY_TOKEN_FILE) describe.
+
+        :raises ValueError: they make no sense.
+        """
+        return cls(environ.get("REGISTRY_URL") or DEFAULT_URL, token_in(environ))
 
     @property
     def url(self) -> str:

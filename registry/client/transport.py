@@ -4,6 +4,7 @@ No redirect is followed, so that a token never goes to another address than the 
 """
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -195,5 +196,5 @@ def cause(error: BaseException) -> str:
         return "it took too long"
     inner = next((one for one in (error.__cause__, *reversed(error.args)) if isinstance(one, BaseException)), None)
     if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
+        return re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$", "", inner.strerror).lower()
     return cause(inner) if inner is not None else str(error)

@@ -1,6 +1,7 @@
 """How commands end: one code for each kind of outcome, one or two lines for people, never a traceback."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -71,6 +72,20 @@ def test_wrong_use_is_2(run: Run, words: tuple[str, ...]) -> None:
     assert ended.code == 2
     assert ended.err.startswith("Usage: registry")
     assert "hush" not in ended.err
+
+
+def test_an_argument_that_is_no_text_is_2(live: Live) -> None:
+    with started(live, "models", os.fsdecode(b"\xff")) as process:
+        _, said = process.communicate(timeout=30)
+
+    assert (process.returncode, said) == (2, "Error: Some of what was given is not text in UTF-8.\n")
+
+
+def test_a_token_file_that_is_not_there_is_2(run: Run) -> None:
+    ended = run("whoami", REGISTRY_TOKEN="", REGISTRY_TOKEN_FILE="/no/file")
+
+    assert ended.code == 2
+    assert "REGISTRY_TOKEN_FILE=/no/file cannot be read" in ended.err
 
 
 def test_bad_input_is_3(run: Run) -> None:

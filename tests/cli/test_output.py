@@ -1,5 +1,6 @@
 """How things look: columns by the width of characters, nothing that steers a terminal, colour only where it belongs."""
 
+import json
 import os
 import pty
 import re
@@ -107,3 +108,22 @@ def test_who_wants_no_colours_gets_none(live: Live, model: str) -> None:
 
 def test_what_is_no_terminal_gets_no_colours(run: Run, model: str) -> None:
     assert "\x1b" not in run("history", model).out
+
+
+def test_what_an_encoding_lacks_is_written_out(live: Live, model: str) -> None:
+    environ = environment(REGISTRY_URL=live.url, REGISTRY_TOKEN=live.token, PYTHONIOENCODING="latin-1")
+    command = [
+        sys.executable,
+        "-m",
+        "registry",
+        "register",
+        model,
+        "s3://models/3",
+        "--description",
+        "Größe 梯度",
+        "--json",
+    ]
+
+    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, check=True)
+
+    assert json.loads(ended.stdout.decode("latin-1"))["description"] == "Größe 梯度"

@@ -28,12 +28,12 @@ def test_a_model_is_registered_read_described_renamed_and_deleted(remote: Client
     assert remote.describe_model(made.name, None, reason="said too much").description is None
     renamed = remote.rename_model(made.name, unique("New"))
     assert renamed.id == made.id
-    remote.delete_model(renamed.name, reason="a try: Größe > 0")
+    remote.delete_model(renamed.name, reason="100 %25 梯度, für alle")
 
     with pytest.raises(NotFound):
         remote.get_model(renamed.name)
     [deletion] = remote.events(renamed.name, action="registered_model.delete")
-    assert deletion.reason == "a try: Größe > 0"
+    assert deletion.reason == "100 %25 梯度, für alle"
 
 
 def test_a_version_is_registered_read_described_and_deleted(remote: Client, model: str) -> None:

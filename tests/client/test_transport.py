@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +150,15 @@ def test_no_answer_is_unreachable() -> None:
     assert failed.value.status is None
 
 
+def test_a_service_that_speaks_no_tls_is_not_asked_again(proxy: Proxy) -> None:
+    url = proxy.url.replace("http:", "https:")
+
+    with Client(url) as client, pytest.raises(Unreachable) as failed:
+        client.whoami()
+
+    assert failed.value.detail == f"{url} does not answer: wrong version number."
+
+
 def test_a_service_that_takes_too_long_is_unreachable(proxy: Proxy) -> None:
     proxy.script.append(STALL)
 
@@ -264,6 +274,16 @@ def test_the_surroundings_can_say_where_the_service_is(live: Live) -> None:
     with Client.from_env({"REGISTRY_URL": live.url, "REGISTRY_TOKEN": live.token}) as client:
         assert client.whoami().role == "administrator"
     assert Client.from_env({}).url == "http://127.0.0.1:5055"
+
+
+def test_the_token_may_come_from_a_file(live: Live, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{live.token}\n")
+
+    with Client.from_env({"REGISTRY_URL": live.url, "REGISTRY_TOKEN_FILE": str(file)}) as client:
+        assert client.whoami().role == "administrator"
+    with pytest.raises(ValueError, match="REGISTRY_TOKEN_FILE=/no/file cannot be read: No such file"):
+        Client.from_env({"REGISTRY_TOKEN_FILE": "/no/file"})
 
 
 def test_a_stream_that_breaks_off_is_an_error(through: Client, proxy: Proxy) -> None:
