@@ -33,10 +33,10 @@ class Step:
     """Whether it is worth an example, or only has to be done for later steps."""
 
 
-def create(version: int, who: str = "maya", **more: Any) -> Step:
+def create(version: int, *, keep: str = "", **more: Any) -> Step:
     """A version of the model, trained and registered."""
     body = {"source": f"s3://models/churn/{version}", "run_id": f"c0ffee{version:026d}", **more}
-    return Step("A version is registered", "createVersion", MODEL, body=body, who=who)
+    return Step("A version is registered", "createVersion", MODEL, body=body, who="maya", keep=keep)
 
 
 PEOPLE = [
@@ -98,7 +98,7 @@ TAGS = [
 VERSIONS = [
     create(1, tags={"algorithm": "xgboost"}, digest=DIGEST),
     create(2, tags={"algorithm": "lightgbm"}, stage="Staging", reason="first candidate"),
-    create(3),
+    create(3, keep="third"),
     Step("One version", "getVersion", FIRST, who="dashboard"),
     Step("A version is described", "amendVersion", SECOND, body={"description": "AUC 0.91"}, who="maya"),
     Step("Tags of a version", "changeVersionTags", SECOND, body={"tags": {"auc": "0.91", "x": "y"}}, who="maya"),
@@ -212,6 +212,7 @@ TRASH = [
     ),
     Step("A version is deleted again", "deleteVersion", THIRD, who="omar", headers=WHY, is_shown=False),
     Step("A version is purged, for good", "purgeVersion", {"model_id": 1, "number": 3}, headers=WHY),
+    Step("What was purged", "resolve", {}, {"uri": f"models:/{CHURN}/3", "at": "$third.created_at"}, who="dashboard"),
     Step("A try", "createModel", body={"name": "Try"}, who="maya", keep="try", is_shown=False),
     Step("A model is deleted", "deleteModel", {"name": "Try"}, who="omar"),
     Step("Deleted models", "trashedModels"),

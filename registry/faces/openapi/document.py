@@ -11,10 +11,25 @@ from registry.faces.openapi.examples import add_examples, refusal_example
 from registry.faces.openapi.routes import Route, routes
 from registry.faces.openapi.schemas import Plugin
 
-DESCRIPTION = (
-    "A model registry for MLflow users. `/api/2.0/mlflow` is MLflow's own registry API, for unmodified clients; the "
-    "same routes answer under `/ajax-api/2.0/mlflow`. `/api/v1` is everything else that the service can do."
-)
+DESCRIPTION = """
+A model registry for MLflow users. `/api/2.0/mlflow` is MLflow's own registry API, for unmodified clients; the same
+routes answer under `/ajax-api/2.0/mlflow`. `/api/v1` is everything else that the service can do.
+
+**Credentials.** A token of this registry, as Bearer or as the password of Basic authentication with any user name.
+
+**Refusals** change nothing. Those of `/api/v1` are problem documents (RFC 9457): `type` is for programs, `detail` for
+people. Besides what stands with each operation, an unknown address is a 404, another verb a 405 with `Allow`, and an
+address of more than 8190 bytes a 414 of the web server itself.
+
+**Pages** have `items` and the address of the `next` page; it is null on the last one.
+
+**Read, then change.** `/api/v1` answers with an `ETag`. `If-None-Match` saves sending again what the caller has;
+`If-Match` makes a change only to what the caller has seen.
+
+**Sent twice, done once.** A POST may bear an `Idempotency-Key`, on both faces.
+
+**Times** are RFC 3339, in UTC. Where a change can have a reason, it comes with the body, or as `X-Registry-Reason`.
+""".strip()
 HEADINGS = {
     "registered_models": ("Models", "Registered models: named lines of versions."),
     "model_versions": ("Versions", "Model versions, and their moves between stages."),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from registry.faces.mlflow.schemas import ErrorAnswer
+from registry.faces.openapi.parameters import ANSWER_HEADERS
 from registry.faces.openapi.routes import Route
 from registry.faces.rest.schemas import Problem
 
@@ -51,6 +52,7 @@ NAMES = {
     422: "KeyReused",
     503: "Unavailable",
 }
+IN_FLIGHT = 409
 HEADERS = {401: ["WWW-Authenticate"], 503: ["Retry-After"]}
 
 
@@ -75,8 +77,11 @@ def refusal(route: Route, status: int) -> dict[str, Any]:
     """A refusal in the words of the face."""
     kind, schema = ("application/json", ErrorAnswer) if route.is_mlflow else ("application/problem+json", Problem)
     meanings = MEANINGS | MLFLOW_MEANINGS if route.is_mlflow else MEANINGS
+    headers: dict[str, Any] = {header: header for header in ("X-Request-ID", *HEADERS.get(status, []))}
+    if status == IN_FLIGHT:
+        headers["Retry-After"] = ANSWER_HEADERS["Retry-After"] | {"required": False}
     return {
         "description": meanings[status],
-        "headers": {header: header for header in ("X-Request-ID", *HEADERS.get(status, []))},
+        "headers": headers,
         "content": {kind: {"schema": schema}},
     }
