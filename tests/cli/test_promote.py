@@ -28,9 +28,10 @@ def test_a_promotion_says_who_was_archived(run: Run, model: str, remote: Client)
 
 def test_who_was_archived_before_is_not_named_again(run: Run, model: str) -> None:
     run("promote", model, 2, "--to", "Production", "--archive-existing")
-    ended = run("promote", model, 1, "--to", "Staging", "--archive-existing")
+    run("register", model, "s3://models/3", "--stage", "archived")
+    ended = run("promote", model, 2, "--to", "Staging", "--archive-existing")
 
-    assert ended.out == f"{model} version 1: Archived → Staging\n"
+    assert ended.out == f"{model} version 2: Production → Staging\n"
 
 
 def test_who_goes_to_the_archive_is_not_said_to_have_made_way(run: Run, model: str) -> None:
