@@ -95,3 +95,27 @@ class Action(StrEnum):
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_UPDATE = "token.update"  # noqa: S105
     TOKEN_DELETE = "token.delete"  # noqa: S105
+
+
+HTTP_PROBLEMS = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "request-timeout",
+    411: "length-required",
+    413: "request-entity-too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    417: "expectation-failed",
+    431: "request-header-fields-too-large",
+    500: "internal-server-error",
+    501: "not-implemented",
+}
+"""What refusals are called in which the registry itself has no part, by HTTP status: programs rely on these words."""
+
+
+def http_problem(status: int) -> str:
+    """What to call a refusal with this status; of one that has no word of its own, only whose fault it is."""
+    fault = 500
+    return HTTP_PROBLEMS.get(status) or HTTP_PROBLEMS[400 if status < fault else fault]

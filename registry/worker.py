@@ -10,6 +10,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from registry.vocabulary import http_problem
+
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([^\r]*)\r\n")
 DETAILS = {
     400: "This is no well-formed HTTP request.",
@@ -49,7 +51,7 @@ def refusal(status: int, reason: str) -> bytes:
     """A whole answer."""
     detail = DETAILS.get(status, "The service failed.")
     problem = {
-        "type": "urn:model-registry:problem:" + reason.lower().replace(" ", "-"),
+        "type": "urn:model-registry:problem:" + http_problem(status),
         "title": reason,
         "status": status,
         "detail": detail,

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from registry.faces.rest.errors import types
 from tests.cli.running import Service, service
 
 TOKEN = "a-token-for-odd-requests-0123456789"
@@ -102,7 +103,7 @@ def check(answer: bytes, prefix: str, statuses: set[int]) -> None:
     said = json.loads(body)
     if prefix == REST:
         assert b"application/problem+json" in head
-        assert said["type"].startswith("urn:model-registry:problem:")
+        assert types()[said["type"]] == status
         assert said["status"] == status
         assert said["detail"]
         assert "browser" not in said["detail"]

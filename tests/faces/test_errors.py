@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from registry.config import Settings
 from registry.db import db
@@ -143,6 +144,46 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, app: Flask) -> None:
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code == 413
         assert answer.is_json
+
+
+PROBLEMS = {
+    "invalid": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "purged": 410,
+    "already-exists": 409,
+    "conflict": 409,
+    "precondition-failed": 412,
+    "in-flight": 409,
+    "key-reused": 422,
+    "unavailable": 503,
+    "bad-request": 400,
+    "method-not-allowed": 405,
+    "not-acceptable": 406,
+    "request-timeout": 408,
+    "length-required": 411,
+    "request-entity-too-large": 413,
+    "uri-too-long": 414,
+    "unsupported-media-type": 415,
+    "expectation-failed": 417,
+    "request-header-fields-too-large": 431,
+    "internal-server-error": 500,
+    "not-implemented": 501,
+}
+"""Programs rely on these words: more may come, none may go or change."""
+
+
+def test_the_types_of_problems_are_these_and_stay() -> None:
+    assert rest.types() == {f"urn:model-registry:problem:{word}": status for word, status in PROBLEMS.items()}
+
+
+@pytest.mark.parametrize("kind", sorted(set(default_exceptions.values()), key=lambda kind: kind.__name__))
+def test_what_the_web_server_refuses_has_a_known_type(app: Flask, kind: type[HTTPException]) -> None:
+    with app.test_request_context("/api/v1/models"):
+        problem = rest.refuse_http(kind()).get_json()
+    known = rest.types()[problem["type"]]
+    assert known == problem["status"] or known == (400 if problem["status"] < 500 else 500)
 
 
 def test_a_conflict_says_by_name_how_things_stand(app: Flask) -> None:

@@ -22,7 +22,7 @@ from registry.faces.rest import (
     trash,
 )
 from registry.faces.rest.conditional import conditional
-from registry.faces.rest.errors import refuse, refuse_http
+from registry.faces.rest.errors import refuse, refuse_http, types
 
 PREFIX = "/api/v1"
 
@@ -63,4 +63,4 @@ def register(app: Flask) -> None:
     cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)
 
 
-__all__ = ["PREFIX", "refuse", "refuse_http", "register"]
+__all__ = ["PREFIX", "refuse", "refuse_http", "register", "types"]

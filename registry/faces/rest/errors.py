@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from registry import errors
 from registry.errors import Conflict, InFlight, Invalid, RegistryError, Unavailable
 from registry.faces.inbound import CHALLENGE
+from registry.vocabulary import HTTP_PROBLEMS, http_problem
 
 STATUSES: dict[type[RegistryError], int] = {
     errors.Invalid: 400,
@@ -27,6 +28,7 @@ STATUSES: dict[type[RegistryError], int] = {
     errors.Unavailable: 503,
 }
 FAULT = 500
+TYPE = "urn:model-registry:problem:"
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -52,6 +54,17 @@ TITLES = {
 }
 
 
+def slug_of(kind: type[RegistryError]) -> str:
+    """What a class of refusals is called on the wire."""
+    return "".join("-" + letter.lower() if letter.isupper() else letter for letter in kind.__name__).lstrip("-")
+
+
+def types() -> dict[str, int]:
+    """Every `type` that a problem document can have, with its status."""
+    own = {TYPE + slug_of(kind): status for kind, status in STATUSES.items()}
+    return own | {TYPE + slug: status for status, slug in HTTP_PROBLEMS.items()}
+
+
 def kind_of(error: RegistryError) -> type[RegistryError]:
     """The nearest class of a refusal that has a line above."""
     return next(kind for kind in type(error).__mro__ if kind in STATUSES)
@@ -60,7 +73,7 @@ def kind_of(error: RegistryError) -> type[RegistryError]:
 def refuse(error: RegistryError) -> Response:
     """Render a refusal of the registry."""
     kind = kind_of(error)
-    response = render(kind.__name__, error.message, STATUSES[kind], members(error))
+    response = render(slug_of(kind), error.message, STATUSES[kind], members(error))
     if kind is errors.Unauthenticated:
         response.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, (Unavailable, InFlight)):
@@ -81,7 +94,7 @@ def members(error: RegistryError) -> dict[str, Any]:
 def refuse_http(error: HTTPException) -> Response:
     """Render what the web server refuses: an unknown route, a wrong verb, a body that is too large."""
     status = error.code or 500
-    return render(type(error).__name__, detail_of(error, status), status, {})
+    return render(http_problem(status), detail_of(error, status), status, {})
 
 
 def detail_of(error: HTTPException, status: int) -> str:
@@ -97,11 +110,10 @@ def detail_of(error: HTTPException, status: int) -> str:
     return own.get(status, error.description or error.name)
 
 
-def render(kind: str, detail: str, status: int, extra: Mapping[str, Any]) -> Response:
+def render(slug: str, detail: str, status: int, extra: Mapping[str, Any]) -> Response:
     """A problem document; `type` is stable and for programs, `detail` for people."""
-    slug = "".join("-" + letter.lower() if letter.isupper() else letter for letter in kind).lstrip("-")
     problem = {
-        "type": f"urn:model-registry:problem:{slug}",
+        "type": TYPE + slug,
         "title": TITLES.get(status, "Refused" if status < FAULT else "Service fault"),
         "status": status,
         "detail": detail,

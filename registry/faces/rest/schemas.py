@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_dump, validate, validates_schema
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, NAME_MAX, REASON_MAX
+from registry.faces.rest import errors
 from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
 from registry.vocabulary import Action, Role
 
@@ -492,12 +493,19 @@ class Holder(Answer):
     by = fields.Nested(Actor)
 
 
+TYPES = errors.types()
+TYPES_EXPLAINED = "The kind of refusal, for programs; it never changes. With which status each one comes: " + ", ".join(
+    f"`{kind.removeprefix(errors.TYPE)}` {status}"
+    for kind, status in sorted(TYPES.items(), key=lambda each: each[::-1])
+)
+
+
 class Problem(Answer):
     """RFC 9457 problem document."""
 
     may_lack = frozenset({"errors", "holders"})
 
-    type = fields.String(metadata={"format": "uri", "description": "Stable, for programs."})
+    type = fields.String(metadata={"format": "uri", "enum": list(TYPES), "description": TYPES_EXPLAINED})
     title = fields.String(metadata={"description": "The kind of refusal, in short."})
     status = fields.Integer(metadata={"description": "The HTTP status."})
     detail = fields.String(metadata={"description": "What is wrong and what to do, for people."})
