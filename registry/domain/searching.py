@@ -50,9 +50,10 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
         narrowed.append(full_text.in_model(search.words))
     question = lookup.live_models().where(*narrowed).options(*WITH_TAGS_AND_ALIASES)
     page: Page[RegisteredModel] = paged(session, question, search, fields.MODELS, "models")
-    newest = lookup.newest(session, page.items, list(Stage)) if page.items else []
-    details = [ModelDetail(m, [v for v in newest if v.model_id == m.id]) for m in page.items]
-    return Page(details, page.next_token, page.total)
+    newest: dict[int, list[ModelVersion]] = {model.id: [] for model in page.items}
+    for version in lookup.newest(session, page.items, list(Stage)) if page.items else ():
+        newest[version.model_id].append(version)
+    return Page([ModelDetail(model, newest[model.id]) for model in page.items], page.next_token, page.total)
 
 
 def versions(
