@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from registry.client.reading import read
 from registry.db import transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR
+from registry.domain.times import rfc3339
 from registry.domain.tokens import TokenInfo
 from registry.vocabulary import Role
 
@@ -66,10 +67,5 @@ def document(info: TokenInfo) -> dict[str, Any]:
         "name": info.principal_name,
         "role": info.role.value,
         "description": info.description,
-        **{name: rfc3339(getattr(info, name)) for name in times},
+        **{name: (moment := getattr(info, name)) and rfc3339(moment) for name in times},
     }
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """A time as JSON has it."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None

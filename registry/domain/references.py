@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from registry.domain import access, lookup, names, principals
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
+from registry.domain.times import rfc3339
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, Purged, StageEmpty, VersionNotFound
 from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
 from registry.vocabulary import Permission, Stage
@@ -116,6 +117,13 @@ def nowhere(reference: Reference) -> NotFound:
     return NoVersions(reference.name) if reference.stage is None else StageEmpty(reference.name, reference.stage)
 
 
+def nowhere_then(reference: Reference, at: datetime) -> NotFound:
+    """What was missing at a moment; it says of which one, since it may be there now."""
+    refusal = nowhere(reference)
+    refusal.message = f"{refusal.message.rstrip('.')}, as of {rfc3339(at)}."
+    return refusal
+
+
 def resolve(session: Session, principal: Caller, uri: str, at: datetime | None = None) -> Resolution:
     """Find the version that a `models:/` URI names, as it is now or as it was at `at`.
 
@@ -139,7 +147,7 @@ def resolve(session: Session, principal: Caller, uri: str, at: datetime | None =
         values = {"name": reference.name, "at": at, reference.kind: getattr(reference, reference.kind, None)}
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
-        raise dead_end(session, reference) if at is None else nowhere(reference)
+        raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
     version, number, stage, since, by, called = row
     if version is None:
         raise Purged(reference.name, number)

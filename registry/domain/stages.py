@@ -176,4 +176,4 @@ def check_expected(
     found = tenures.present(session, model.id, stage)
     held_by = ", ".join(map(str, found)) or "no version"
     wanted = ", ".join(f"version {number}" for number in sorted(expected)) or "no version"
-    raise Conflict(f"Stage {stage} of '{model.name}' is held by {held_by}, not by {wanted} as expected.", holders=found)
+    raise Conflict(f"Stage {stage} of '{model.name}' is held by {held_by}; expected was {wanted}.", holders=found)

@@ -11,6 +11,7 @@ from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
 from registry.domain.principals import Actor
 from registry.domain.references import during
+from registry.domain.times import rfc3339
 from registry.tables import AuditEvent, PrivateText, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -37,7 +38,7 @@ class Holder:
     by: Actor
 
     def __str__(self) -> str:
-        return f"version {self.version} (since {self.since.isoformat()}, by {self.by.name})"
+        return f"version {self.version} (since {rfc3339(self.since)}, by {self.by.name})"
 
 
 def holders(

@@ -399,6 +399,7 @@ def test_a_reference_led(history: History, short: str, moment: str, led: str | t
         with pytest.raises(led) as refused:
             resolve(history.uri(short), at)
         assert type(refused.value) is led
+        assert ("as of" in refused.value.message) == (at is not None)
 
 
 @pytest.mark.usefixtures("context")

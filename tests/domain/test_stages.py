@@ -11,6 +11,7 @@ from registry.domain import audit, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Question
 from registry.domain.tenures import Holder
+from registry.domain.times import rfc3339
 from registry.errors import Conflict, Forbidden, Invalid, VersionNotFound
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Action, Role, Stage
@@ -104,7 +105,7 @@ def test_a_conflict_says_who_holds_the_stage_and_since_when(session: Session) ->
     with pytest.raises(Conflict) as refused, transaction(OPERATOR) as change:
         stages.transition(change, OPERATOR, name, 1, PRODUCTION, expected=[7])
 
-    assert f"held by version {holder} (since {tenure.since.isoformat()}, by operator), not by version 7" in (
+    assert f"held by version {holder} (since {rfc3339(tenure.since)}, by operator); expected was version 7" in (
         refused.value.message
     )
     assert refused.value.details == {"holders": [Holder(holder, tenure.since, tenure.by)]}

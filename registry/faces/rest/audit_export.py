@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from registry.domain import audit, audit_export
 from registry.domain.audit import Entry, Events, Question
 from registry.domain.audit_export import Present
+from registry.domain.times import rfc3339
 from registry.faces.inbound import reading, reading_later
-from registry.faces.rest.wire import rfc3339
 
 COLUMNS = (
     "time",

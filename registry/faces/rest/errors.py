@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from registry import errors
+from registry.domain.times import rfc3339
 from registry.errors import Conflict, InFlight, Invalid, RegistryError, Unavailable
 from registry.faces.inbound import CHALLENGE
 from registry.vocabulary import HTTP_PROBLEMS, http_problem
@@ -127,7 +128,7 @@ def render(slug: str, detail: str, status: int, extra: Mapping[str, Any]) -> Res
 def plain(value: object) -> object:
     """A value of the domain as JSON has it: times in RFC 3339, records as objects."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return rfc3339(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return str(value)

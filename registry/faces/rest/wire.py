@@ -9,6 +9,7 @@ from flask import request, url_for
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import names
+from registry.domain.times import rfc3339
 from registry.errors import Invalid
 from registry.faces.rest.bodies import json_object
 from registry.vocabulary import Stage
@@ -68,11 +69,6 @@ class Time(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
         return None if value is None else rfc3339(value)
-
-
-def rfc3339(moment: datetime) -> str:
-    """A time as RFC 3339 has it, in UTC with a Z."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class NextPage(fields.String):
