@@ -12,6 +12,8 @@ FRAUD = "FraudDetectionModel"
 DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 MODEL = {"name": CHURN}
 FIRST, SECOND, THIRD = ({"name": CHURN, "number": number} for number in (1, 2, 3))
+BEGINNING: dict[str, Any] = {"order": "oldest", "limit": 1}
+DESCRIPTIONS: dict[str, Any] = {"action": "registered_model.describe"}
 TEAM = {"key": "team"}
 PRODUCTION = {"name": CHURN, "stage": "Production"}
 CHAMPION = {"name": CHURN, "alias": "champion"}
@@ -198,8 +200,24 @@ READING = [
     Step("What happened last", "audit", {}, {"limit": 2}, who="dashboard"),
     Step("Promotions, as JSON lines", "audit", {}, {"action": "model_version.transition", "format": "jsonl"}),
     Step("Promotions, for a spreadsheet", "audit", {}, {"action": "model_version.transition", "format": "csv"}),
-    Step("Renamings of a model", "modelAudit", MODEL, {"action": "registered_model.describe"}, who="dashboard"),
-    Step("What happened to a version first", "versionAudit", FIRST, {"order": "oldest", "limit": 1}, who="dashboard"),
+    Step("What its description was", "modelAudit", MODEL, DESCRIPTIONS, who="dashboard"),
+    Step(
+        "What its description was, as JSON lines",
+        "modelAudit",
+        MODEL,
+        DESCRIPTIONS | {"format": "jsonl"},
+        who="dashboard",
+    ),
+    Step(
+        "What its description was, for a spreadsheet",
+        "modelAudit",
+        MODEL,
+        DESCRIPTIONS | {"format": "csv"},
+        who="dashboard",
+    ),
+    Step("What happened to a version first", "versionAudit", FIRST, BEGINNING, who="dashboard"),
+    Step("The same as JSON lines", "versionAudit", FIRST, BEGINNING | {"format": "jsonl"}, who="dashboard"),
+    Step("The same for a spreadsheet", "versionAudit", FIRST, BEGINNING | {"format": "csv"}, who="dashboard"),
 ]
 
 WHY = {"X-Registry-Reason": "trained on the wrong data"}

@@ -65,3 +65,16 @@ def test_every_example_fits_its_schema() -> None:
 
 def test_the_examples_hold_no_secret() -> None:
     assert {secret[:40] for secret in FILE.read_text().split("mreg_")[1:]} == {"0" * 40}
+
+
+def test_every_operation_of_our_own_interface_shows_each_kind_of_its_answers() -> None:
+    lacking = [
+        (operation["operationId"], status, kind)
+        for path, verbs in contract()["paths"].items()
+        for operation in verbs.values()
+        for status, answer in operation["responses"].items()
+        for kind, content in answer.get("content", {}).items()
+        if path.startswith("/api/") and not {"example", "examples"} & set(content)
+    ]
+
+    assert lacking == []
