@@ -1,6 +1,6 @@
 """Every question about the past, answered two ways: by the service, and by a replay of the audit log.
 
-Random changes through the three ways in, then all that `at=` can be asked, at the time of every event and a
+Random changes through all ways in, then all that `at=` can be asked, at the time of every event and a
 microsecond before and after it. Bounded, and the same in every run; for a longer search raise the numbers below.
 """
 
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import Select, select
 
+from registry.client import Client
 from registry.db import db
 from registry.domain import references, tenures
 from registry.domain.access import OPERATOR, Principal
@@ -30,8 +31,9 @@ from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Role, Stage
 from tests.conftest import client_with
 from tests.factories import unique
+from tests.live import Live
 from tests.replay import Log, Spell
-from tests.ways_in import Domain, Mlflow, Rest, Way
+from tests.ways_in import Domain, Mlflow, Remote, Rest, Way
 
 EXAMPLES, STEPS = 10, 50
 STRIDE, HTTP = 7, 5
@@ -62,8 +64,8 @@ QUESTIONS = [
     *(("alias", alias) for alias in ALIASES),
     ("latest", None),
 ]
-ways = st.sampled_from(["mlflow", "rest", "domain"])
-full_ways = st.sampled_from(["rest", "domain"])
+ways = st.sampled_from(["mlflow", "rest", "client", "domain"])
+full_ways = st.sampled_from(["rest", "client", "domain"])
 names = st.sampled_from(NAMES)
 places = st.integers(0, 11)
 stages = st.sampled_from(list(Stage))
@@ -75,13 +77,16 @@ seldom = st.sampled_from([False, False, True])
 class Past(RuleBasedStateMachine):
     """A few models with an eventful life, and then the questions."""
 
-    def __init__(self, app: Flask, clients: dict[str, FlaskClient], accepted: Counter[str]) -> None:
+    def __init__(
+        self, app: Flask, clients: dict[str, FlaskClient], remote: Client, accepted: Counter[tuple[str, str]]
+    ) -> None:
         super().__init__()
         self.app, self.asking, self.accepted = app, clients["rest"], accepted
         self.run, self.requests = unique("past"), 0
         self.ways: dict[str, Way] = {
             "mlflow": Mlflow(clients["mlflow"], self.reason),
             "rest": Rest(clients["rest"], self.reason),
+            "client": Remote(remote, self.reason),
             "domain": Domain(app, self.reason),
         }
 
@@ -100,7 +105,7 @@ class Past(RuleBasedStateMachine):
 
     def do(self, way: str, change: str, *what: Any, **how: Any) -> None:
         accepted = getattr(self.ways[way], change)(*what, **how)
-        self.accepted[change] += accepted
+        self.accepted[way, change] += accepted
 
     @initialize(way=ways, other=full_ways)
     def begin(self, way: str, other: str) -> None:
@@ -329,6 +334,13 @@ def micros(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
 
 
+@pytest.fixture(scope="module")
+def remote(live: Live) -> Iterator[Client]:
+    """A client over the network, of a service on the same database."""
+    with live.client() as client:
+        yield client
+
+
 @pytest.fixture
 def clients(app: Flask, credentials: dict[Role, tuple[Principal, str]]) -> dict[str, FlaskClient]:
     """Clients of both faces, each with a token of its own."""
@@ -336,11 +348,11 @@ def clients(app: Flask, credentials: dict[Role, tuple[Principal, str]]) -> dict[
     return {face: client_with(app, credentials[role][1]) for face, role in roles.items()}
 
 
-def test_a_life_with_every_change(app: Flask, clients: dict[str, FlaskClient]) -> None:
-    accepted: Counter[str] = Counter()
-    past = Past(app, clients, accepted)
+def test_a_life_with_every_change(app: Flask, clients: dict[str, FlaskClient], remote: Client) -> None:
+    accepted: Counter[tuple[str, str]] = Counter()
+    past = Past(app, clients, remote, accepted)
     past.begin("mlflow", "rest")
-    for way in ("rest", "domain"):
+    for way in ("rest", "client", "domain"):
         past.promote_and_roll_back(way, 0, 1, Stage.PRODUCTION)
         past.set_alias(way, 0, "champion")
         past.rename(way, 0, "c")
@@ -355,12 +367,13 @@ def test_a_life_with_every_change(app: Flask, clients: dict[str, FlaskClient]) -
         past.create_version(way, "a")
         past.register(way, "a", Stage.STAGING, archive=True)
     past.teardown()
-    assert {change for change, times in accepted.items() if times} == CHANGES
+    assert {change for (_, change), times in accepted.items() if times} == CHANGES
+    assert {way for (way, _), times in accepted.items() if times} == set(past.ways)
 
 
-def test_the_past_is_what_the_log_says(app: Flask, clients: dict[str, FlaskClient]) -> None:
+def test_the_past_is_what_the_log_says(app: Flask, clients: dict[str, FlaskClient], remote: Client) -> None:
     run_state_machine_as_test(
-        functools.partial(Past, app, clients, Counter()),  # type: ignore[arg-type] # whatever makes one will do
+        functools.partial(Past, app, clients, remote, Counter()),  # type: ignore[arg-type] # whatever makes one will do
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

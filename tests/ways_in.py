@@ -1,4 +1,4 @@
-"""The ways in, each as one set of words: the MLflow face, our own REST API, and the functions of the domain.
+"""The ways in, each as one set of words: the MLflow face, our own REST API, the client, and the domain's functions.
 
 Every call says whether it was accepted; a refusal is an answer like any other, a fault of the service is not.
 """
@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from registry.client import Client, ServiceError
 from registry.db import transaction
 from registry.domain import aliases, model_versions, registered_models, stages, trash
 from registry.domain.access import OPERATOR
@@ -137,6 +138,68 @@ class Rest(Http):
 
     def purge_version(self, model_id: int, number: int) -> bool:
         return self.send("DELETE", f"/trash/models/{model_id}/versions/{number}", None)
+
+
+class Remote:
+    """Through the client over the network, as the command line and training jobs do it."""
+
+    def __init__(self, client: Client, reasons: Callable[[], tuple[str, str]]) -> None:
+        self.client, self.reasons = client, reasons
+
+    def act(self, change: Callable[[str], object]) -> bool:
+        request_id, reason = self.reasons()
+        self.client._transport._headers["X-Request-ID"] = request_id  # it has no other word for it
+        try:
+            change(reason)
+        except ServiceError as refused:
+            if refused.status is None or refused.status >= 500:
+                raise
+            return False
+        return True
+
+    def create_model(self, name: str) -> bool:
+        return self.act(lambda why: self.client.register_model(name, reason=why))
+
+    def create_version(self, name: str, source: str) -> bool:
+        return self.act(lambda why: self.client.register_version(name, source, reason=why))
+
+    def register(self, name: str, source: str, stage: Stage, *, archive: bool) -> bool:
+        return self.act(
+            lambda why: self.client.register_version(name, source, stage=stage, archive_existing=archive, reason=why)
+        )
+
+    def transition(self, name: str, number: int, to: Stage, *, archive: bool) -> bool:
+        return self.act(lambda why: self.client.transition(name, number, to, archive_existing=archive, reason=why))
+
+    def set_alias(self, name: str, alias: str, number: int) -> bool:
+        return self.act(lambda why: self.client.set_alias(name, alias, number, reason=why))
+
+    def unset_alias(self, name: str, alias: str) -> bool:
+        return self.act(lambda why: self.client.unset_alias(name, alias, reason=why))
+
+    def rename(self, name: str, new_name: str) -> bool:
+        return self.act(lambda why: self.client.rename_model(name, new_name, reason=why))
+
+    def delete_version(self, name: str, number: int) -> bool:
+        return self.act(lambda why: self.client.delete_version(name, number, reason=why))
+
+    def delete_model(self, name: str) -> bool:
+        return self.act(lambda why: self.client.delete_model(name, reason=why))
+
+    def rollback(self, name: str, stage: Stage) -> bool:
+        return self.act(lambda why: self.client.rollback(name, stage, reason=why))
+
+    def restore_model(self, model_id: int, name: str | None) -> bool:
+        return self.act(lambda why: self.client.restore_model(model_id, name=name, reason=why))
+
+    def restore_version(self, model_id: int, number: int) -> bool:
+        return self.act(lambda why: self.client.restore_version(model_id, number, reason=why))
+
+    def purge_model(self, model_id: int) -> bool:
+        return self.act(lambda why: self.client.purge_model(model_id, reason=why))
+
+    def purge_version(self, model_id: int, number: int) -> bool:
+        return self.act(lambda why: self.client.purge_version(model_id, number, reason=why))
 
 
 class Domain:
