@@ -42,7 +42,7 @@ def limited(pages: Pages[Read], limit: int) -> Iterator[Read]:
     """Yield so many items (0: all), then say on standard error if there are more."""
     yield from islice(pages, limit or None)
     if limit and next(pages, None) is not None:
-        say(f"These are the first {limit}; --limit 0 shows all.")
+        say("There are more; --limit 0 shows all.")
 
 
 def taken(pages: Pages[Read], limit: int) -> list[Read]:

@@ -8,7 +8,7 @@ from registry.cli.connection import json_option, with_client
 from registry.cli.kinds import HOLDER, MODEL, NUMBER, STAGE, expectation
 from registry.cli.output import painted, say, show, show_json
 from registry.cli.text import when
-from registry.client import Client, Tenure, Version
+from registry.client import Client, ServiceError, Tenure, Version
 
 expected_option = click.option(
     "--expected-current", type=HOLDER, help="Only if this version, or `none`, stands in the stage now."
@@ -106,7 +106,19 @@ def tell_plan(before: Version, after: Version, others: list[Tenure], *, archive_
 
 
 def tell_move(client: Client, moved: Version) -> None:
-    """Print what a move has changed, as the registry has it on record."""
+    """Print what a move has changed, as the registry has it on record.
+
+    The move is made by then: a registry that cannot be asked any more does not make a failure of it.
+    """
+    try:
+        tell_record(client, moved)
+    except ServiceError as error:
+        show(f"{moved.name} version {moved.version} stands in {painted(moved.stage)} now.")
+        say(f"What else moved along with it cannot be shown: {error.detail}")
+
+
+def tell_record(client: Client, moved: Version) -> None:
+    """Print where a version came from, who made way for it and who stands beside it."""
     [last] = islice(client.transitions(moved.name, moved.version, page_size=1), 1)
     what = f"{moved.name} version {moved.version}"
     if last.at == moved.updated_at:

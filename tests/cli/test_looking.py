@@ -40,7 +40,7 @@ def test_what_is_left_out_is_said(run: Run, model: str) -> None:
     ended = run("versions", model, "--limit", 1, "--json")
 
     assert len(ended.json) == 1
-    assert ended.err == "These are the first 1; --limit 0 shows all.\n"
+    assert ended.err == "There are more; --limit 0 shows all.\n"
     assert run("versions", model, "--limit", 2).err == ""
     assert len(run("versions", model, "--limit", 0, "--json").json) == 2
 

@@ -5,6 +5,8 @@ import pytest
 from registry.client import Client
 from registry.vocabulary import Stage
 from tests.cli.conftest import Run
+from tests.client.proxy import Answer, misbehaving
+from tests.live import Live
 
 
 @pytest.mark.parametrize("word", ["production", "PRODUCTION", "Production"])
@@ -91,3 +93,17 @@ def test_a_rollback_goes_back_and_forth(run: Run, model: str, remote: Client) ->
 
 def test_a_rollback_to_nobody_is_a_conflict(run: Run, model: str) -> None:
     assert run("rollback", model, "staging").code == 5
+
+
+@pytest.mark.parametrize("words", [("promote", 2, "--to", "Staging"), ("rollback",)])
+def test_a_move_that_is_made_is_a_success_whatever_happens_then(
+    run: Run, live: Live, remote: Client, model: str, words: tuple[str | int, ...]
+) -> None:
+    remote.transition(model, 2, "Production", archive_existing=True)
+    with misbehaving(live.service.port) as proxy:
+        proxy.script += [None, Answer(500, "")]
+        moved = run(words[0], model, *words[1:], "--url", proxy.url)
+
+    assert moved.code == 0
+    assert " now.\n" in moved.out
+    assert moved.err.startswith("What else moved along with it cannot be shown: ")
