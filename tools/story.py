@@ -225,6 +225,7 @@ TRASH = [
     Step("A version is deleted", "deleteVersion", THIRD, who="omar", headers=WHY),
     Step("Deleted versions", "trashedVersions", {}, keep="trashed"),
     Step("Not for an approver", "trashedVersions", who="omar"),
+    Step("One deleted version", "trashedVersion", {"model_id": 1, "number": 3}),
     Step(
         "A version comes back", "restoreVersion", {"model_id": 1, "number": 3}, body={"reason": "it was the right data"}
     ),
@@ -234,6 +235,7 @@ TRASH = [
     Step("A try", "createModel", body={"name": "Try"}, who="maya", keep="try", is_shown=False),
     Step("A model is deleted", "deleteModel", {"name": "Try"}, who="omar"),
     Step("Deleted models", "trashedModels"),
+    Step("One deleted model", "trashedModel", {"model_id": "$try.id"}),
     Step("A model comes back under another name", "restoreModel", {"model_id": "$try.id"}, body={"name": "Retry"}),
     Step("A model is deleted again", "deleteModel", {"name": "Retry"}, who="omar", is_shown=False),
     Step("A model is purged, for good", "purgeModel", {"model_id": "$try.id"}),

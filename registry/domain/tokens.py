@@ -144,6 +144,15 @@ def get(session: Session, principal: Principal, token_id: int) -> TokenInfo:
     return info(row, name)
 
 
+def hold(session: Session, principal: Principal) -> None:
+    """Keep others from making and revoking administrators' tokens for as long as this transaction goes on.
+
+    :raises Forbidden: the principal may not see tokens.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    take_turns(session)
+
+
 def with_name() -> Select[Token, str]:
     """The question for tokens with the names of their principals."""
     return select(Token, PrincipalRow.name).join(Token.principal)

@@ -4,6 +4,7 @@ A purge removes the rows, each with its audit event. What stays is the log itsel
 a purged model, so that its numbers are never given again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,9 +66,7 @@ def models(session: Session, principal: Principal, *, limit: int, token: str | N
     access.require(principal, Permission.ADMINISTER)
     keys = [Key(RegisteredModel.deleted_at, descending=True), Key(RegisteredModel.id, descending=True)]
     page = paged(session, deleted_models(), keys, limit, token)
-    actors = actors_of(session, page)
-    found = [TrashedModel(row[0], row[3], actors.get(row[1]), row[2]) for row in page.items]
-    return Page(found, page.next_token)
+    return Page(shown_models(session, page.items), page.next_token)
 
 
 def versions(session: Session, principal: Principal, *, limit: int, token: str | None = None) -> Page[TrashedVersion]:
@@ -80,9 +79,60 @@ def versions(session: Session, principal: Principal, *, limit: int, token: str |
     columns = (ModelVersion.deleted_at, ModelVersion.model_id, ModelVersion.number)
     keys = [Key(column, descending=True) for column in columns]
     page = paged(session, deleted_versions(), keys, limit, token)
-    actors = actors_of(session, page)
-    found = [TrashedVersion(row[0], row[3], actors.get(row[1]), row[2]) for row in page.items]
-    return Page(found, page.next_token)
+    return Page(shown_versions(session, page.items), page.next_token)
+
+
+def get_model(session: Session, principal: Principal, model_id: int) -> TrashedModel:
+    """One deleted model that was not purged.
+
+    :raises Forbidden: the principal is no administrator.
+    :raises NotInTrash: no deleted model of this id.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    found = []
+    if 1 <= model_id < 2**63:
+        found = list(session.execute(deleted_models().where(RegisteredModel.id == model_id)))
+    if not found:
+        raise NotInTrash(f"There is no model with id {model_id} in the trash.")
+    return shown_models(session, found)[0]
+
+
+def get_version(session: Session, principal: Principal, model_id: int, number: int) -> TrashedVersion:
+    """One deleted version of a live model.
+
+    :raises Forbidden: the principal is no administrator.
+    :raises NotInTrash: no deleted version of this number, or its model is deleted as well.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    found = []
+    if 1 <= model_id < 2**63 and 1 <= number <= names.HIGHEST_NUMBER:
+        this = (ModelVersion.model_id == model_id) & (ModelVersion.number == number)
+        found = list(session.execute(deleted_versions().where(this)))
+    if not found:
+        raise NotInTrash(f"There is no deleted version {number} of the model with id {model_id} in the trash.")
+    return shown_versions(session, found)[0]
+
+
+def hold(session: Session, principal: Principal, model_id: int) -> None:
+    """Keep others from restoring or purging a model, or a version of it, for as long as this transaction goes on.
+
+    :raises Forbidden: the principal is no administrator.
+    :raises NotInTrash: no such model, or it was purged.
+    """
+    access.require(principal, Permission.ADMINISTER)
+    lock(session, model_id)
+
+
+def shown_models(session: Session, rows: Sequence[Any]) -> list[TrashedModel]:
+    """Rows of `deleted_models` with the names of those who deleted them."""
+    actors = actors_of(session, rows)
+    return [TrashedModel(row[0], row[3], actors.get(row[1]), row[2]) for row in rows]
+
+
+def shown_versions(session: Session, rows: Sequence[Any]) -> list[TrashedVersion]:
+    """Rows of `deleted_versions` with the names of those who deleted them."""
+    actors = actors_of(session, rows)
+    return [TrashedVersion(row[0], row[3], actors.get(row[1]), row[2]) for row in rows]
 
 
 def paged(
@@ -96,9 +146,9 @@ def paged(
     return paging.cut(rows, limit, mark, lambda row: [getattr(row[0], key.column.key) for key in keys])
 
 
-def actors_of(session: Session, page: Page[Any]) -> dict[str, Actor]:
-    """Who deleted what is on a page, by id."""
-    ids = {row[1] for row in page.items if row[1] is not None}
+def actors_of(session: Session, rows: Sequence[Any]) -> dict[str, Actor]:
+    """Who deleted what these rows are about, by id."""
+    ids = {row[1] for row in rows if row[1] is not None}
     called = principals.names_of(session, ids)
     return {one: Actor(one, called.get(one, one)) for one in ids}
 

@@ -163,6 +163,10 @@ READING: list[tuple[Callable[..., object], Role, Call]] = [
     (tokens.get, ADMINISTRATOR, lambda s, p, w: tokens.get(s, p, w.token)),
     (trash.models, ADMINISTRATOR, lambda s, p, w: trash.models(s, p, limit=10)),
     (trash.versions, ADMINISTRATOR, lambda s, p, w: trash.versions(s, p, limit=10)),
+    (trash.hold, ADMINISTRATOR, lambda s, p, w: trash.hold(s, p, w.deleted)),
+    (tokens.hold, ADMINISTRATOR, lambda s, p, w: tokens.hold(s, p)),
+    (trash.get_model, ADMINISTRATOR, lambda s, p, w: trash.get_model(s, p, w.deleted)),
+    (trash.get_version, ADMINISTRATOR, lambda s, p, w: trash.get_version(s, p, w.model, 5)),
 ]
 CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.create, CONTRIBUTOR, lambda s, p, w: registered_models.create(s, p, unique(), tags={})),

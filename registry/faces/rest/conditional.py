@@ -13,7 +13,7 @@ from flask import Response, current_app, g, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from registry.domain import registered_models
+from registry.domain import registered_models, tokens, trash
 from registry.errors import NotFound, PreconditionFailed
 from registry.faces.face import View, bare_view
 from registry.faces.idempotency import holds_secret
@@ -79,13 +79,22 @@ def tag_of(response: Response) -> str | None:
 def tag_now(session: Session, path: dict[str, Any]) -> str | None:
     """The tag that GET of this URL would answer, with the model held until the end; None where there is nothing."""
     try:
-        if "name" in path:
-            registered_models.hold(session, g.principal, path["name"])
+        hold(session, path)
         endpoint, arguments = current_app.url_map.bind_to_environ(request.environ).match(method="GET")
         view = bare_view(endpoint)
         return tag_of(current_app.make_response(view(**arguments))) if view else None
     except (NotFound, HTTPException):
         return None
+
+
+def hold(session: Session, path: dict[str, Any]) -> None:
+    """Let nobody else change what the path names until this transaction has ended."""
+    if "name" in path:
+        registered_models.hold(session, g.principal, path["name"])
+    elif "model_id" in path:
+        trash.hold(session, g.principal, path["model_id"])
+    elif "token_id" in path:
+        tokens.hold(session, g.principal)
 
 
 def check_if_match(tag: str | None) -> None:

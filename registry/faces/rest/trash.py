@@ -13,6 +13,7 @@ from registry.faces.rest.wire import PageQuery, load_body, load_query
 Answer = dict[str, Any]
 Done = tuple[str, int]
 MODELS, VERSIONS = schemas.TrashedModels(), schemas.TrashedVersions()
+TRASHED_MODEL, TRASHED_VERSION = schemas.TrashedModel(), schemas.TrashedVersion()
 ONE_MODEL, ONE_VERSION = schemas.OneModel(), schemas.OneVersion()
 
 
@@ -40,6 +41,20 @@ def versions() -> Answer:
     """GET /trash/versions."""
     asked = load_query(PageQuery)
     return dict(VERSIONS.dump(trash.versions(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
+
+
+@operation("One deleted model", "With the number of versions that would come back.", answer=schemas.TrashedModel)
+def model(model_id: int) -> Answer:
+    """GET /trash/models/<id>."""
+    return dict(TRASHED_MODEL.dump(trash.get_model(reading(), g.principal, model_id)))
+
+
+@operation(
+    "One deleted version", "Of a model that is there: others come and go with it.", answer=schemas.TrashedVersion
+)
+def version(model_id: int, number: int) -> Answer:
+    """GET /trash/models/<id>/versions/<number>."""
+    return dict(TRASHED_VERSION.dump(trash.get_version(reading(), g.principal, model_id, number)))
 
 
 @operation(
@@ -100,11 +115,13 @@ def purge_version(model_id: int, number: int) -> Done:
 
 def mount(face: Blueprint) -> None:
     """Give the face these routes."""
-    model = "/trash/models/<int:model_id>"
-    version = model + "/versions/<int:number>"
+    one_model = "/trash/models/<int:model_id>"
+    one_version = one_model + "/versions/<int:number>"
     face.get("/trash/models", endpoint="trashed_models")(models)
     face.get("/trash/versions", endpoint="trashed_versions")(versions)
-    face.post(model + "/restore", endpoint="restore_model")(restore_model)
-    face.delete(model, endpoint="purge_model")(purge_model)
-    face.post(version + "/restore", endpoint="restore_version")(restore_version)
-    face.delete(version, endpoint="purge_version")(purge_version)
+    face.get(one_model, endpoint="trashed_model")(model)
+    face.get(one_version, endpoint="trashed_version")(version)
+    face.post(one_model + "/restore", endpoint="restore_model")(restore_model)
+    face.delete(one_model, endpoint="purge_model")(purge_model)
+    face.post(one_version + "/restore", endpoint="restore_version")(restore_version)
+    face.delete(one_version, endpoint="purge_version")(purge_version)

@@ -157,3 +157,43 @@ def test_the_mlflow_face_sees_what_came_back_and_nothing_of_what_did_not(client:
     delete(client, f"/models/{name}/versions/1")
     delete(client, f"/trash/models/{model_id}/versions/1")
     assert client.get(get).get_json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_what_is_in_the_trash_is_shown_one_by_one_as_in_the_list(client: FlaskClient, name: str) -> None:
+    model_id = id_of(client, name)
+    assert client.get(f"{V1}/trash/models/{model_id}").status_code == 404
+    delete(client, f"/models/{name}/versions/2")
+    of_version = f"{V1}/trash/models/{model_id}/versions/2"
+    [listed] = [one for one in items(client, "/trash/versions") if one["model_id"] == model_id]
+    assert client.get(of_version).get_json() == listed
+
+    delete(client, f"/models/{name}")
+
+    [listed] = [one for one in items(client, "/trash/models") if one["id"] == model_id]
+    assert client.get(f"{V1}/trash/models/{model_id}").get_json() == listed
+    assert client.get(of_version).status_code == 404  # its model has to come back first
+
+
+@pytest.mark.parametrize("path", ["/trash/models/{id}", "/trash/models/{id}/versions/1"])
+@pytest.mark.parametrize("number", [0, 2**31, 2**63, 10**30])
+def test_nothing_has_a_number_beyond_all_numbers(client: FlaskClient, path: str, number: int) -> None:
+    assert client.get(V1 + path.format(id=number)).status_code == 404
+
+
+@pytest.mark.parametrize("what", ["/trash/models/{id}", "/trash/models/{id}/versions/2"])
+def test_only_what_was_seen_is_purged(client: FlaskClient, name: str, what: str) -> None:
+    model_id = id_of(client, name)
+    path = V1 + what.format(id=model_id)
+    live = f"/models/{name}/versions/2" if "versions" in what else f"/models/{name}"
+    delete(client, live, "first time")
+    seen = client.get(path).headers["ETag"]
+    assert client.post(f"{path}/restore", json={}).status_code == 200
+    delete(client, live, "second time")
+
+    stale = client.delete(path, headers={"If-Match": seen})
+
+    assert stale.status_code == 412
+    fresh = client.get(path)
+    assert fresh.status_code == 200
+    assert client.delete(path, headers={"If-Match": fresh.headers["ETag"]}).status_code == 204
+    assert client.get(path).status_code == 404
