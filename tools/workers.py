@@ -1,13 +1,16 @@
 """`make workers`: measures which worker class and how many workers and threads serve best on this machine.
 
 Each way of running gunicorn answers the same two questions under the same load (wrk, 32 connections), in rounds that
-take turns, on a database of its own: resolve a stage over the MLflow face, and resolve it over /api/v1. Printed are
-medians as ratios to what `registry serve` does by default, so that the speed of the machine does not matter.
-Needs Debian's package wrk.
+take turns, on a database of its own: resolve a stage over the MLflow face, and resolve it over /api/v1. A service that
+has just started is warmed up first. Printed are medians as ratios to what `registry serve` does by default, so that the
+speed of the machine does not matter, each with its lowest and highest round: what lies within that is no difference.
+The last column says whether anybody is answered while a few slow callers have sent half a request.
+Run it on a machine that does nothing else. Needs Debian's package wrk.
 """
 
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +25,9 @@ from registry import embedded, schema
 
 TOKEN = "a-token-for-measuring-0123456789"
 PORT = 5075
-ROUNDS, SECONDS, CONNECTIONS = 3, 2, 32
+ROUNDS, SECONDS, WARM_UP_SECONDS, CONNECTIONS = 5, 4, 2, 32
+SLOW_CALLERS = 3
+"""Fewer than one worker of the default has threads: so many may be slow before somebody waits."""
 WAYS = {
     "gthread, 2 workers, 4 threads (default)": ("gthread", 2, 4),
     "gthread, 2 workers, 1 thread": ("gthread", 2, 1),
@@ -59,14 +64,29 @@ def serving(url: str, kind: str, workers: int, threads: int) -> Iterator[None]:
         running.wait()
 
 
-def rate(script: Path) -> float:
+def rate(script: Path, seconds: int) -> float:
     """Requests per second under load."""
-    where = [f"http://127.0.0.1:{PORT}/", "-c", str(CONNECTIONS), "-t", "1", "-d", f"{SECONDS}s", "-s", str(script)]
+    where = [f"http://127.0.0.1:{PORT}/", "-c", str(CONNECTIONS), "-t", "1", "-d", f"{seconds}s", "-s", str(script)]
     said = subprocess.run(["wrk", *where], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said:
         sys.exit(f"Error: the service refuses what is measured:\n{said}")
     found = re.search(r"Requests/sec:\s*([0-9.]+)", said)
     return float(found.group(1)) if found else 0.0
+
+
+def answers_beside_slow_callers() -> bool:
+    """Whether somebody is answered while a few others have sent half a request each, and then nothing."""
+    slow = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(SLOW_CALLERS)]
+    try:
+        for caller in slow:
+            caller.sendall(b"GET /livez HTTP/1.1\r\n")
+        time.sleep(0.5)
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/livez", timeout=3):
+            return True
+        return False
+    finally:
+        for caller in slow:
+            caller.close()
 
 
 def prepare(url: str) -> None:
@@ -87,19 +107,22 @@ def prepare(url: str) -> None:
         running.wait()
 
 
-def measure(url: str, directory: Path) -> dict[tuple[str, str], list[float]]:
-    """The rates of every way and question, round by round."""
+def measure(url: str, directory: Path) -> tuple[dict[tuple[str, str], list[float]], dict[str, bool]]:
+    """The rates of every way and question, round by round; and which ways answer beside slow callers."""
     scripts: dict[str, Path] = {}
     for question, text in QUESTIONS.items():
         scripts[question] = directory / f"{len(scripts)}.lua"
         scripts[question].write_text(f'{text}wrk.headers["Authorization"] = "Bearer {TOKEN}"\n')
     found: dict[tuple[str, str], list[float]] = {}
+    patient: dict[str, bool] = {}
     for _ in range(ROUNDS):
         for way, how in WAYS.items():
             with serving(url, *how):
                 for question, script in scripts.items():
-                    found.setdefault((way, question), []).append(rate(script))
-    return found
+                    rate(script, WARM_UP_SECONDS)
+                    found.setdefault((way, question), []).append(rate(script, SECONDS))
+                patient[way] = answers_beside_slow_callers()
+    return found, patient
 
 
 def main() -> None:
@@ -109,14 +132,18 @@ def main() -> None:
         with embedded.start(Path(made) / "data") as database:
             schema.upgrade(database.url)
             prepare(database.url)
-            found = measure(database.url, Path(made))
-    first = next(iter(WAYS))
-    print(f"| way | {' | '.join(QUESTIONS)} |\n|---|{'---|' * len(QUESTIONS)}")
+            found, patient = measure(database.url, Path(made))
+    print(f"| way | {' | '.join(QUESTIONS)} | answers beside slow callers |\n|---|{'---|' * len(QUESTIONS)}---|")
     for way in WAYS:
-        medians = [statistics.median(found[way, question]) for question in QUESTIONS]
-        bases = [statistics.median(found[first, question]) for question in QUESTIONS]
-        cells = [f"{value / base:.2f}" for value, base in zip(medians, bases, strict=True)]
-        print(f"| {way} | {' | '.join(cells)} |")
+        cells = [cell(found, way, question) for question in QUESTIONS]
+        print(f"| {way} | {' | '.join(cells)} | {'yes' if patient[way] else 'no'} |")
+
+
+def cell(found: dict[tuple[str, str], list[float]], way: str, question: str) -> str:
+    """The median of one way as a ratio to that of the first one, with the lowest and the highest round."""
+    base = statistics.median(found[next(iter(WAYS)), question])
+    rates = found[way, question]
+    return f"{statistics.median(rates) / base:.2f} ({min(rates) / base:.2f}-{max(rates) / base:.2f})"
 
 
 if __name__ == "__main__":
