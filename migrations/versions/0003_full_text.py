@@ -23,7 +23,7 @@ DECLARE
     v_plain text COLLATE "C" := regexp_replace(
         left(normalize(left(p_text, 16384), NFKC), 16384) COLLATE "C",
         '[\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B4\u00B6-\u00B9\u00BB-\u00BF\u00D7\u00F7'
-        '\u2000-\u206F\u2190-\u2BFF\u3000-\u3004\u3008-\u3020\u3030]+', ' ', 'g');
+        '\u2000-\u206F\u2190-\u2BFF\u2CF9-\u2CFF\u3000-\u3004\u3008-\u3020\u3030]+', ' ', 'g');
     v_words text COLLATE "C" := regexp_replace(v_plain, '([a-z0-9])([A-Z])', '\1 \2', 'g');
     v_parts text COLLATE "C" := regexp_replace(v_words, '([A-Z])([A-Z][a-z])', '\1 \2', 'g');
 BEGIN

@@ -24,7 +24,7 @@ WORD_MAX = 200
 """Longest word, in characters; PostgreSQL refuses to look for one of more than 2,046 bytes."""
 SEPARATORS = re.compile(
     r"[\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B4\u00B6-\u00B9\u00BB-\u00BF\u00D7\u00F7"
-    r"\u2000-\u206F\u2190-\u2BFF\u3000-\u3004\u3008-\u3020\u3030]+"
+    r"\u2000-\u206F\u2190-\u2BFF\u2CF9-\u2CFF\u3000-\u3004\u3008-\u3020\u3030]+"
 )
 """Spaces, punctuation and signs, which are in no word; the same as in `registry.lexemes`."""
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
