@@ -1,5 +1,6 @@
 """Principals: who acts, by id; and what they are called, for showing."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from registry.tables import Principal
 
 PREFIX = "principal:"
+NUMBERED = PREFIX + "([1-9][0-9]{0,17})"
+"""An id that can be one of ours, for Python and PostgreSQL alike. The log has whatever actor a transaction named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def named(session: Session, name: str) -> int:
 
 def names_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
     """What these ids are called, in one query; an id without a name is left out."""
-    numbers = {int(one.removeprefix(PREFIX)) for one in ids if one.startswith(PREFIX)}
+    numbers = {int(found[1]) for one in ids if (found := re.fullmatch(NUMBERED, one))}
     if not numbers:
         return {}
     rows = session.execute(select(Principal.id, Principal.name).where(Principal.id.in_(numbers)))
@@ -45,7 +48,7 @@ def names_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
 
 def is_actor(actor: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """The condition that joins an actor's id to its principal; the operator and the anonymous have none."""
-    number = func.substring(actor, f"^{PREFIX}([0-9]+)$")
+    number = func.substring(actor, f"^{NUMBERED}$")
     return Principal.id == cast(number, BigInteger)
 
 
