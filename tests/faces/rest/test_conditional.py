@@ -230,3 +230,35 @@ def test_of_rivals_that_saw_the_same_one_changes_it(
     won = [answer for answer in answers if answer.status_code == 200]
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * (rivals - 1)
     assert client_with(app, token).get(path).headers["ETag"] == won[0].headers["ETag"]
+
+
+@pytest.mark.parametrize("what", ["token", "model", "version"])
+def test_of_rivals_that_saw_the_same_one_removes_it(
+    app: Flask, credentials: dict[Role, tuple[Principal, str]], what: str
+) -> None:
+    token = credentials[Role.ADMINISTRATOR][1]
+    path = removable(client_with(app, token), what)
+    tag = client_with(app, token).get(path).headers["ETag"]
+    together = threading.Barrier(6)
+
+    def remove(_: int) -> int:
+        together.wait(20)
+        return client_with(app, token).delete(path, headers={"If-Match": tag}).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(remove, range(6))) == [204] + [412] * 5
+
+
+def removable(client: FlaskClient, what: str) -> str:
+    """Where a token, or something in the trash, can be removed for good."""
+    if what == "token":
+        made = client.post("/api/v1/tokens", json={"name": unique("robot"), "role": "viewer"})
+        return f"/api/v1/tokens/{made.get_json()['id']}"
+    name = make_model()
+    make_version(name)
+    path = f"/api/v1/trash/models/{client.get(f'/api/v1/models/{name}').get_json()['id']}"
+    if what == "model":
+        assert client.delete(f"/api/v1/models/{name}").status_code == 204
+        return path
+    assert client.delete(f"/api/v1/models/{name}/versions/1").status_code == 204
+    return f"{path}/versions/1"
