@@ -1,6 +1,5 @@
 """Filters in the whole language, against an oracle: the same tree asked of the database and of plain Python."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from registry.domain.searching import Search
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Role, Stage
 from tests.conftest import application, database
+from tests.oracle import ORACLE
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -215,32 +215,6 @@ def by(who: Principal, op: str, wanted: Any) -> bool:
     if op in {"!=", "NOT IN"}:
         return not by(who, {"!=": "=", "NOT IN": "IN"}[op], wanted)
     return ORACLE[op](who.name, wanted) or ORACLE[op](who.id, wanted)
-
-
-def bytewise(value: Any) -> Any:
-    return value.encode() if isinstance(value, str) else value
-
-
-def like(value: str, pattern: str) -> bool:
-    parts, rest = [], iter(pattern)
-    for character in rest:
-        escaped = re.escape(next(rest)) if character == "\\" else re.escape(character)
-        parts.append({"%": ".*", "_": "."}.get(character, escaped))
-    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
-
-
-ORACLE: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda value, wanted: value == wanted,
-    "!=": lambda value, wanted: value != wanted,
-    "<": lambda value, wanted: bytewise(value) < bytewise(wanted),
-    "<=": lambda value, wanted: bytewise(value) <= bytewise(wanted),
-    ">": lambda value, wanted: bytewise(value) > bytewise(wanted),
-    ">=": lambda value, wanted: bytewise(value) >= bytewise(wanted),
-    "LIKE": like,
-    "ILIKE": lambda value, wanted: like(value.lower(), wanted.lower()),
-    "IN": lambda value, wanted: value in wanted,
-    "NOT IN": lambda value, wanted: value not in wanted,
-}
 
 
 # Asking, in words.

@@ -1,7 +1,6 @@
 """Searching, against an oracle: the same questions asked of the database and of plain Python lists."""
 
 import random
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from registry.errors import Invalid
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 from tests.conftest import application, database
+from tests.oracle import ORACLE
 
 T = TypeVar("T")
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -151,35 +151,6 @@ def time_of(day: int) -> datetime:
 
 def matches(value: Any, op: str, wanted: Value) -> bool:
     return ORACLE[op](value, wanted)
-
-
-def bytewise(value: Any) -> Any:
-    return value.encode() if isinstance(value, str) else value
-
-
-def like(value: str, pattern: str) -> bool:
-    """LIKE in plain Python: `%` any text, `_` any character, a backslash takes the next character as it is."""
-    parts, rest = [], iter(pattern)
-    for character in rest:
-        if character == "\\":
-            parts.append(re.escape(next(rest)))
-        else:
-            parts.append({"%": ".*", "_": "."}.get(character, re.escape(character)))
-    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
-
-
-ORACLE: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda value, wanted: value == wanted,
-    "!=": lambda value, wanted: value != wanted,
-    "<": lambda value, wanted: bytewise(value) < bytewise(wanted),
-    "<=": lambda value, wanted: bytewise(value) <= bytewise(wanted),
-    ">": lambda value, wanted: bytewise(value) > bytewise(wanted),
-    ">=": lambda value, wanted: bytewise(value) >= bytewise(wanted),
-    "LIKE": like,
-    "ILIKE": lambda value, wanted: like(value.lower(), wanted.lower()),
-    "IN": lambda value, wanted: value in wanted,
-    "NOT IN": lambda value, wanted: value not in wanted,
-}
 
 
 def has(tags: dict[str, str], asked: Comparison) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from registry.config import Settings
 from registry.db import db, transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR, Principal
+from registry.errors import Conflict
 from registry.tables import AuditEvent, IdempotencyKey
 from registry.vocabulary import Role
 from tests.conftest import application, client_with
@@ -22,6 +23,7 @@ from tests.factories import unique
 
 pytestmark = pytest.mark.usefixtures("context")
 AT = "/api/v1/tokens"
+STEWARD = Principal(id="principal:1", name="steward", role=Role.ADMINISTRATOR)
 SHOWN = {"id", "name", "role", "description", "created_at", "expires_at", "revoked_at", "last_used_at"}
 
 
@@ -170,18 +172,27 @@ def test_the_operator_may_revoke_even_the_last_one(small: tuple[Flask, FlaskClie
 
 def test_the_last_two_administrators_cannot_revoke_each_other_at_once(small: tuple[Flask, FlaskClient, int]) -> None:
     app, client, first = small
-    other = make(client, "administrator")
-    pair = [(client, other["id"]), (client_with(app, other["secret"]), first)]
-    both = threading.Barrier(2)
+    other = make(client, "administrator")["id"]
+    revoked, asked = threading.Event(), threading.Event()
 
-    def revoke(caller: FlaskClient, token_id: int) -> int:
-        both.wait(10)
-        return caller.delete(f"{AT}/{token_id}").status_code
+    def revoke_the_first() -> None:
+        """Begins while the revocation of the other one is not committed yet, and so cannot see it."""
+        assert revoked.wait(10)
+        with app.app_context(), transaction(STEWARD) as session:
+            asked.set()
+            tokens.revoke(session, STEWARD, first)
 
-    with ThreadPoolExecutor(2) as pool:
-        statuses = list(pool.map(lambda each: revoke(*each), pair))
+    with ThreadPoolExecutor(1) as pool:
+        rival = pool.submit(revoke_the_first)
+        with app.app_context(), transaction(STEWARD) as session:
+            tokens.revoke(session, STEWARD, other)
+            session.flush()
+            revoked.set()
+            assert asked.wait(10)
+            wait([rival], timeout=1)  # without a lock it would be through by now
+        with pytest.raises(Conflict, match="last"):
+            rival.result(10)
 
-    assert sorted(statuses) in ([204, 401], [204, 409])
     with app.app_context():
         usable = [one for one in tokens.search(db.session(), OPERATOR, limit=9).items if one.revoked_at is None]
-    assert len(usable) == 1
+    assert [one.id for one in usable] == [first]
