@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "client": set(),
+    "ledger": set(),
     "db": {"config", "errors"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "config", "db", "tables", "domain"},
