@@ -395,3 +395,59 @@ class AuditStream(Base):
     head: Mapped[bytes]
     at_us: Mapped[int]
     xid: Mapped[str] = mapped_column(Xid8)
+
+
+class AuditPending(Base):
+    """An event that has no position yet: the sealer's queue."""
+
+    __tablename__ = "pending"
+    __table_args__: Any = ({"schema": "audit"},)
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class AuditSeal(Base):
+    """The position of an event in the whole log, from 0 and without gaps, and its leaf hash."""
+
+    __tablename__ = "seal"
+    __table_args__ = (
+        CheckConstraint("position >= 0", name="position"),
+        CheckConstraint("octet_length(leaf) = 32", name="leaf"),
+        {"schema": "audit"},
+    )
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(ForeignKey(AuditEvent.id), unique=True)
+    leaf: Mapped[bytes]
+
+
+class AuditCheckpoint(Base):
+    """What the sealer signed: a note that says which root the log had under its origin at a size."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (
+        CheckConstraint("size >= 0", name="size"),
+        {"schema": "audit"},
+    )
+
+    origin: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    note: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AuditSealer(Base):
+    """One row, no more: how the sealer is, and when it last said so."""
+
+    __tablename__ = "sealer"
+    __table_args__ = (
+        CheckConstraint("one", name="one"),
+        CheckConstraint("state IN ('sealing', 'refusing')", name="state"),
+        {"schema": "audit"},
+    )
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    state: Mapped[str]
+    why: Mapped[str | None]
+    since: Mapped[datetime]
+    seen_at: Mapped[datetime]
