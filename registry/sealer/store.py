@@ -100,6 +100,11 @@ class Store:
         self._write(PUBLIC, f"{signer.verifier}\n".encode())
         return signer, made
 
+    def public_key(self) -> str | None:
+        """Return the public key as auditors take it, if there is one yet."""
+        path = self._directory / PUBLIC
+        return path.read_text().strip() if path.exists() else None
+
     def load(self) -> State | None:
         """Return what was signed last, or None at the first start.
 
