@@ -70,8 +70,9 @@ BEGIN
         'reason', CASE WHEN v_reason IS NOT NULL THEN audit.salted(v_reason, v_salt) END,
         'changes', p_changes, 'prev', encode(v_head.head, 'hex')))::text;
     v_hash := sha256('\\x00'::bytea || convert_to(v_body, 'UTF8'));
-    UPDATE audit.stream s SET seq = v_head.seq + 1, head = v_hash, at_us = v_head.at_us, xid = v_head.xid
-        WHERE s.stream = p_stream;
+    v_head.seq := v_head.seq + 1;
+    v_head.head := v_hash;
+    PERFORM audit.move_head(v_head);
     INSERT INTO audit.event (body, hash) VALUES (v_body, v_hash) RETURNING id INTO v_id;
     INSERT INTO audit.pending VALUES (v_id);
     IF v_reason IS NOT NULL THEN
