@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Text,
     UniqueConstraint,
     func,
@@ -427,6 +428,8 @@ class AuditCheckpoint(Base):
     __tablename__ = "checkpoint"
     __table_args__ = (
         CheckConstraint("size >= 0", name="size"),
+        Index("ix_checkpoint_created_at", "created_at", "size"),
+        Index("ix_checkpoint_size", "size", "created_at"),
         {"schema": "audit"},
     )
 
@@ -434,6 +437,22 @@ class AuditCheckpoint(Base):
     size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     note: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AuditSubtree(Base):
+    """The root of a complete subtree of the log: the `number`th of those with 2 ** `height` leaves, from 0."""
+
+    __tablename__ = "subtree"
+    __table_args__ = (
+        CheckConstraint("height > 0 AND height % 8 = 0", name="height"),
+        CheckConstraint("number >= 0", name="number"),
+        CheckConstraint("octet_length(hash) = 32", name="hash"),
+        {"schema": "audit"},
+    )
+
+    height: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
 
 
 class AuditSealer(Base):

@@ -5,6 +5,11 @@ takes events from there and gives them positions: in the order of their ids, so 
 was answered before another change began stands before it; a transaction that commits late gets later positions, and
 whoever reads by position misses nothing. `seal.leaf` is the event's leaf hash, which outlives an archived body.
 
+`audit.subtree` has the roots of the complete subtrees of 256, 256 * 256, … leaves, so that a proof does not read the
+whole log. They follow from the leaves: a wrong one gives a proof that fails, and nothing else.
+
+While a transaction lasts, its setting `app.receipts` tells which events it has written: of each stream the last one.
+
 `audit.sealer` is one row that says how the sealer is, for those who watch the service. It proves nothing.
 """
 
@@ -35,6 +40,16 @@ CREATE TABLE audit.checkpoint (
     CONSTRAINT pk_checkpoint PRIMARY KEY (origin, size)
 );
 
+CREATE INDEX ix_checkpoint_created_at ON audit.checkpoint (created_at, size);
+CREATE INDEX ix_checkpoint_size ON audit.checkpoint (size, created_at);
+
+CREATE TABLE audit.subtree (
+    height      smallint CONSTRAINT ck_subtree_height CHECK (height > 0 AND height % 8 = 0),
+    number      bigint CONSTRAINT ck_subtree_number CHECK (number >= 0),
+    hash        bytea NOT NULL CONSTRAINT ck_subtree_hash CHECK (octet_length(hash) = 32),
+    CONSTRAINT pk_subtree PRIMARY KEY (height, number)
+);
+
 CREATE TABLE audit.sealer (
     one         boolean CONSTRAINT pk_sealer PRIMARY KEY DEFAULT true CONSTRAINT ck_sealer_one CHECK (one),
     state       text NOT NULL CONSTRAINT ck_sealer_state CHECK (state IN ('sealing', 'refusing')),
@@ -57,6 +72,7 @@ DECLARE
     v_body text;
     v_hash bytea;
     v_id bigint;
+    v_receipts jsonb := coalesce(nullif(current_setting('app.receipts', true), ''), '{}')::jsonb;
 BEGIN
     -- A setting that was local to an earlier transaction reads '' afterwards, not NULL.
     IF coalesce(v_actor, '') = '' OR coalesce(v_request, '') = '' THEN
@@ -75,6 +91,11 @@ BEGIN
     PERFORM audit.move_head(v_head);
     INSERT INTO audit.event (body, hash) VALUES (v_body, v_hash) RETURNING id INTO v_id;
     INSERT INTO audit.pending VALUES (v_id);
+    -- At most 16 streams: a change that touches more is none of a caller who keeps receipts.
+    IF v_receipts ? p_stream OR (SELECT count(*) FROM jsonb_object_keys(v_receipts)) < 16 THEN
+        v_receipts := v_receipts || jsonb_build_object(p_stream, (v_head.seq + 1) || '/' || encode(v_hash, 'hex'));
+        PERFORM set_config('app.receipts', v_receipts::text, true);
+    END IF;
     IF v_reason IS NOT NULL THEN
         INSERT INTO audit.private VALUES (v_id, 'reason', 'after', v_salt, v_reason);
     END IF;

@@ -44,6 +44,7 @@ NOT_CAPTURED = {
     "audit.pending": "the sealer's queue: what it holds stands in the log",
     "audit.seal": "belongs to the log",
     "audit.checkpoint": "belongs to the log",
+    "audit.subtree": "follows from the positions and leaf hashes of audit.seal",
     "audit.sealer": "how the sealer is just now",
 }
 
