@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "ledger": set(),
     "db": {"config", "errors"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain"},
+    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema"},
     "app": {"config", "db", "faces"},
 }

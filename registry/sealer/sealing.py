@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from registry.ledger.note import Checkpoint, Note, NoteError, Signer
 from registry.sealer.seals import Leaf, Refusal, Seals
 from registry.sealer.store import SealerError, State, Store, StoreError
+from registry.sealer.subtrees import Subtrees
 
 POINTS = ("read", "inserted", "committed", "signed", "saved", "published")
 """Where a batch can be when the power fails; tests stop it at each of them."""
@@ -35,6 +36,7 @@ class Sealer:
     ) -> None:
         self._connection = connection
         self._seals = Seals(connection)
+        self._subtrees = Subtrees(connection)
         self._store = store
         self._signer = signer
         self._reach = reach
@@ -71,6 +73,7 @@ class Sealer:
             if not waiting:
                 return 0
             self._seals.seal(waiting, self.state.tree.size)
+            self._subtrees.grow(self.state.tree.size + len(waiting))
             self._reach("inserted")
         self._reach("committed")
         self._sign(self.state.grown(waiting))
@@ -184,6 +187,7 @@ class Sealer:
             }
             first = self._seals.restore(context, changes)
             self._seals.seal([first], restored.tree.size)
+            self._subtrees.rebuild(restored.tree.size + 1)
         self._sign(restored.grown([first]))
         self._tell("sealing", None)
         return self.state

@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from registry.config import Settings
 from registry.ledger import verify
-from registry.ledger.merkle import Frontier, leaf_hash
+from registry.ledger.merkle import Frontier, leaf_hash, range_hash
 from registry.ledger.note import Verifier
 from registry.sealer.process import connected, ready
 from registry.sealer.sealing import Sealer
@@ -117,7 +117,17 @@ def assert_whole(place: Place) -> None:
     assert sorted(row[1] for row in rows) == [event for (event,) in place.ask("SELECT id FROM audit.event ORDER BY id")]
     assert all(bytes(leaf) == bytes(stored) for _, _, leaf, stored, _, _ in rows)
     assert_in_order([(stream, seq) for *_, stream, seq in rows])
+    assert_subtrees(place, [bytes(leaf) for _, _, leaf, *_ in rows])
     assert_consistent(place)
+
+
+def assert_subtrees(place: Place, leaves: Sequence[bytes]) -> None:
+    """All complete subtrees of 256 leaves are kept, and nothing else (a log of tests has no larger ones)."""
+    full = [leaves[start : start + 256] for start in range(0, len(leaves) // 256 * 256, 256)]
+    kept = place.ask("SELECT height, number, hash FROM audit.subtree ORDER BY height, number")
+    assert [(height, number, bytes(found)) for height, number, found in kept] == [
+        (8, number, range_hash(part)) for number, part in enumerate(full)
+    ]
 
 
 def assert_in_order(events: Sequence[tuple[str, int]]) -> None:
