@@ -141,6 +141,7 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
     application: Flask = worker.app.wsgi()
     with application.app_context():
         db.engine.dispose(close=False)
+    application.extensions["stopping"] = lambda: not worker.alive
     worker.parent = arbiter
 
 

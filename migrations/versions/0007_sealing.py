@@ -93,7 +93,7 @@ BEGIN
     INSERT INTO audit.pending VALUES (v_id);
     -- At most 16 streams: a change that touches more is none of a caller who keeps receipts.
     IF v_receipts ? p_stream OR (SELECT count(*) FROM jsonb_object_keys(v_receipts)) < 16 THEN
-        v_receipts := v_receipts || jsonb_build_object(p_stream, (v_head.seq + 1) || '/' || encode(v_hash, 'hex'));
+        v_receipts := v_receipts || jsonb_build_object(p_stream, v_head.seq || '/' || encode(v_hash, 'hex'));
         PERFORM set_config('app.receipts', v_receipts::text, true);
     END IF;
     IF v_reason IS NOT NULL THEN

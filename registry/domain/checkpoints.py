@@ -9,7 +9,9 @@ from registry.errors import NotFound
 from registry.tables import AuditCheckpoint
 from registry.vocabulary import Permission
 
-NOTHING = "No checkpoint of the audit log was signed yet. A sealer at work ('registry sealer') signs one within seconds."
+NOTHING = (
+    "No checkpoint of the audit log was signed yet. A sealer at work ('registry sealer') signs one within seconds."
+)
 
 
 def read(session: Session, principal: Principal, size: int | None = None) -> AuditCheckpoint:

@@ -47,6 +47,10 @@ class Named:
     hash: bytes
 
 
+NAMED = (AuditEvent.stream, AuditEvent.seq, AuditEvent.hash)
+"""The columns of `Named`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """An event, its position once it is sealed, and the proof of that where it was asked for and is signed already."""

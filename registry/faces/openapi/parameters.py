@@ -19,6 +19,7 @@ PATH: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "minLength": 1, "maxLength": names.TAG_KEY_MAX},
     ),
     "comment_id": ("The id of the comment.", ID),
+    "position": ("The position of the event in the whole log, from 0.", {"type": "integer", "minimum": 0}),
     "model_id": ("The id of the deleted model.", ID),
     "token_id": ("The id of the token.", ID),
 }
