@@ -127,7 +127,8 @@ def resolve(
 ) -> Resolution:
     """Find the version that a `models:/` URI names, as it is now or as it was at `at`.
 
-    One query, whatever the number of versions, and one for the position of the event of the past. A change counts from the instant on that its audit event bears.
+    One query, whatever the number of versions, and for the past one for the position of its event. A change counts
+    from the instant on that its audit event bears.
 
     :raises Forbidden: the principal may not read the model.
     :raises Invalid: the URI does not name a registered model version.
