@@ -158,6 +158,12 @@ def _origins(value: str) -> frozenset[str]:
     return frozenset(origins)
 
 
+def _log_name(value: str) -> str:
+    if not re.fullmatch(r"[!-*,-~]{1,200}", value) or re.search(r"/[0-9]+$", value):
+        raise _Refused("must be visible ASCII without spaces and plus signs, and not end in /number, as epochs do")
+    return value
+
+
 def _setting(
     default: T,
     variable: str,
@@ -257,6 +263,22 @@ class Settings:
     max_requests_jitter: int = _setting(
         10_000, "MAX_REQUESTS_JITTER", _whole(0, 1_000_000_000),
         "Up to so many requests more, drawn by chance, so that workers are not replaced together.",
+    )
+    sealer: bool = _setting(
+        True, "SEALER", _switch,
+        "`off` if `registry serve` shall not seal the audit log: run one `registry sealer` elsewhere.", shown="on",
+    )
+    sealer_dir: Path | None = _setting(  # noqa: RUF009 (a field, and immutable)
+        None, "SEALER_DIR", _directory,
+        "Directory of the sealer's key and of its memory of what it signed. Who runs the database should not have it.",
+        shown="`sealer` in `REGISTRY_DATA_DIR`",
+    )
+    sealer_interval_ms: int = _setting(
+        1_000, "SEALER_INTERVAL_MS", _whole(10, 60_000), "How often new events are sealed.", unit="milliseconds"
+    )
+    audit_origin: str = _setting(
+        "model-registry/audit", "AUDIT_ORIGIN", _log_name,
+        "Name of the log in its checkpoints, such as `registry.example.com/audit`. It stays once the log is sealed.",
     )
     log_level: str = _setting("info", "LOG_LEVEL", _one_of(*LOG_LEVELS), "One of debug, info, warning, error.")
     # fmt: on

@@ -4,6 +4,7 @@
 that, and refuses a write that comes without.
 """
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ from typing import Any, Protocol
 
 from flask import Flask, current_app, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, event, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable
@@ -29,6 +30,9 @@ READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 # What a session knows of the transaction that stands open in it.
 TOLD = "told"  # what the database was told last: actor, credential, request id, reason
 BROKEN = "broken"  # a block inside it has failed
+WROTE = "wrote"  # something was written since its receipts were asked for
+AUDITED = "audited"
+"""An option of a statement; false where it writes to a table that has no place in the log."""
 
 SET_CONTEXT = select(
     func.set_config("app.actor", bindparam("actor"), True),
@@ -36,6 +40,8 @@ SET_CONTEXT = select(
     func.set_config("app.request_id", bindparam("request_id"), True),
     func.set_config("app.reason", bindparam("reason"), True),
 )
+
+RECEIPTS = select(func.current_setting("app.receipts", True))
 
 
 class Actor(Protocol):
@@ -115,6 +121,7 @@ def transaction(
 @contextmanager
 def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
     """The outermost block: it begins and ends the transaction."""
+    session.info.pop(WROTE, None)
     try:
         with unaudited(dry_run=dry_run):
             session.info["settings"] = current_app.config["REGISTRY"]
@@ -130,7 +137,7 @@ def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[
 @contextmanager
 def joined(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
     """A block inside another one: it leaves the transaction to it, and the database as it was told before."""
-    outer = session.info[TOLD]
+    outer, wrote = session.info[TOLD], session.info.get(WROTE, False)
     try:
         savepoint = session.begin_nested() if dry_run else None
         tell(session, told)
@@ -138,7 +145,7 @@ def joined(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator
         session.flush()
         if savepoint is not None:
             savepoint.rollback()  # what the database was told goes back along with the changes
-            session.info[TOLD] = outer
+            session.info.update({TOLD: outer, WROTE: wrote})
         tell(session, outer)
     except BaseException:
         session.info[BROKEN] = True
@@ -152,6 +159,32 @@ def tell(session: Session, told: dict[str, str]) -> None:
     session.flush()  # the log takes actor and reason when a row is written: what is pending belongs to those before
     session.execute(SET_CONTEXT, told)
     session.info[TOLD] = told
+
+
+def receipts(session: Session) -> dict[str, str]:
+    """What the transaction has written to the log so far: of each stream the last event, as `seq/hash`.
+
+    Nothing is asked where nothing was written since the last time, and nothing returned then. The database keeps the
+    list with the transaction, so that what was undone in it, by a savepoint for instance, is not among them.
+    """
+    session.flush()
+    if not session.info.pop(WROTE, False):
+        return {}
+    written: dict[str, str] = json.loads(session.scalar(RECEIPTS) or "{}")
+    return written
+
+
+@event.listens_for(db.session, "after_flush")
+def note_flush(session: Session, _: object) -> None:
+    """Remember that changed objects were written."""
+    session.info[WROTE] = True
+
+
+@event.listens_for(db.session, "do_orm_execute")
+def note_statement(state: ORMExecuteState) -> None:
+    """Remember that a statement is no mere question."""
+    if not state.is_select and state.execution_options.get(AUDITED, True):
+        state.session.info[WROTE] = True
 
 
 @contextmanager

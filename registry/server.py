@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
@@ -69,12 +70,22 @@ def url(settings: Settings) -> str:
 
 
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    """Gunicorn in this process, serving an application that is there already; `ready` is called once it listens."""
+    """Gunicorn in this process, serving an application that is there already.
 
-    def __init__(self, application: Flask, settings: Settings, ready: Callable[[], None]) -> None:
+    `ready` is called once it listens, `beside` about every second while it does, to look after other processes.
+    """
+
+    def __init__(
+        self,
+        application: Flask,
+        settings: Settings,
+        ready: Callable[[], None],
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
         self._application = application
         self._options = options(settings)
         self._ready = ready
+        self._beside = beside
         super().__init__()
 
     def load_config(self) -> None:
@@ -93,6 +104,26 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """Return the application, for gunicorn."""
         return self._application
 
+    def run(self) -> None:
+        """Serve until told to stop."""
+        try:
+            AttentiveArbiter(self, self._beside).run()
+        except RuntimeError as error:  # as gunicorn does
+            sys.exit(f"Error: {error}")
+
+
+class AttentiveArbiter(Arbiter):  # type: ignore[misc]
+    """Gunicorn's parent process, which looks after one thing more than its workers."""
+
+    def __init__(self, server: Server, beside: Callable[[], None]) -> None:
+        self._beside = beside
+        super().__init__(server)
+
+    def manage_workers(self) -> None:
+        """Start what is missing; gunicorn calls this about every second. Workers, once forked, do not return here."""
+        super().manage_workers()
+        self._beside()
+
 
 def stop_gracefully(arbiter: Any) -> None:
     """Have Ctrl-C stop the service as SIGTERM does, and closing its terminal too, which gunicorn takes for a reload.
@@ -110,6 +141,7 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
     application: Flask = worker.app.wsgi()
     with application.app_context():
         db.engine.dispose(close=False)
+    application.extensions["stopping"] = lambda: not worker.alive
     worker.parent = arbiter
 
 

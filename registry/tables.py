@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Text,
     UniqueConstraint,
     func,
@@ -395,3 +396,77 @@ class AuditStream(Base):
     head: Mapped[bytes]
     at_us: Mapped[int]
     xid: Mapped[str] = mapped_column(Xid8)
+
+
+class AuditPending(Base):
+    """An event that has no position yet: the sealer's queue."""
+
+    __tablename__ = "pending"
+    __table_args__: Any = ({"schema": "audit"},)
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class AuditSeal(Base):
+    """The position of an event in the whole log, from 0 and without gaps, and its leaf hash."""
+
+    __tablename__ = "seal"
+    __table_args__ = (
+        CheckConstraint("position >= 0", name="position"),
+        CheckConstraint("octet_length(leaf) = 32", name="leaf"),
+        {"schema": "audit"},
+    )
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(ForeignKey(AuditEvent.id), unique=True)
+    leaf: Mapped[bytes]
+
+
+class AuditCheckpoint(Base):
+    """What the sealer signed: a note that says which root the log had under its origin at a size."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (
+        CheckConstraint("size >= 0", name="size"),
+        Index("ix_checkpoint_created_at", "created_at", "size"),
+        Index("ix_checkpoint_size", "size", "created_at"),
+        {"schema": "audit"},
+    )
+
+    origin: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    note: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AuditSubtree(Base):
+    """The root of a complete subtree of the log: the `number`th of those with 2 ** `height` leaves, from 0."""
+
+    __tablename__ = "subtree"
+    __table_args__ = (
+        CheckConstraint("height > 0 AND height % 8 = 0", name="height"),
+        CheckConstraint("number >= 0", name="number"),
+        CheckConstraint("octet_length(hash) = 32", name="hash"),
+        {"schema": "audit"},
+    )
+
+    height: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+
+
+class AuditSealer(Base):
+    """One row, no more: how the sealer is, and when it last said so."""
+
+    __tablename__ = "sealer"
+    __table_args__ = (
+        CheckConstraint("one", name="one"),
+        CheckConstraint("state IN ('sealing', 'refusing')", name="state"),
+        {"schema": "audit"},
+    )
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    state: Mapped[str]
+    why: Mapped[str | None]
+    since: Mapped[datetime]
+    seen_at: Mapped[datetime]

@@ -95,6 +95,7 @@ class Action(StrEnum):
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_UPDATE = "token.update"  # noqa: S105
     TOKEN_DELETE = "token.delete"  # noqa: S105
+    SYSTEM_RESTORE = "system.restore"
 
 
 HTTP_PROBLEMS = {

@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "client": set(),
+    "ledger": set(),
     "db": {"config", "errors"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain"},
+    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema"},
     "app": {"config", "db", "faces"},
 }

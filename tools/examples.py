@@ -30,7 +30,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 Send = Callable[[str, str, dict[str, str], bytes | None], Answer]
 """Takes a verb, an address, headers and a body to the service."""
 
-SHOWN_HEADERS = ("ETag", "Location", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate")
+SHOWN_HEADERS = ("ETag", "Location", "Audit-Receipt", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate")
 CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "<time>"),
     (re.compile(r"\b\d{13,16}\b"), "<milliseconds or microseconds>"),
@@ -38,6 +38,10 @@ CHANGING = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\b(?!c0ffee|9f86d081)[0-9a-f]{32,64}\b"), "<digest>"),
     (re.compile(r"page_token=[^&\"]+"), "page_token=<token>"),
+    (re.compile(r"(?<=position)(\W+)(\d+|null)"), "<position>"),
+    (re.compile(r"(?<=after=)\d+"), "<position>"),
+    (re.compile(r"(?<=audit\\n)\d+"), "<size>"),
+    (re.compile(r"[A-Za-z0-9+/]{43,}=+"), "<base64>"),
 )
 SECRET = re.compile(r"mreg_[0-9a-f]+")
 MASK = "mreg_" + "0" * 40
@@ -128,6 +132,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="registry-examples-") as directory:
         Path(directory).chmod(0o755)  # PostgreSQL runs as another user when we are root
         settings = {"REGISTRY_DATA_DIR": f"{directory}/data", "REGISTRY_PORT": str(PORT), "REGISTRY_ADMIN_TOKEN": token}
+        settings["REGISTRY_SEALER_INTERVAL_MS"] = "10"  # what the story asks for is signed by then
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
         server = subprocess.Popen(
             [sys.executable, "-m", "registry", "serve"],

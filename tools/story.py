@@ -218,6 +218,12 @@ READING = [
     Step("What happened to a version first", "versionAudit", FIRST, BEGINNING, who="dashboard"),
     Step("The same as JSON lines", "versionAudit", FIRST, BEGINNING | {"format": "jsonl"}, who="dashboard"),
     Step("The same for a spreadsheet", "versionAudit", FIRST, BEGINNING | {"format": "csv"}, who="dashboard"),
+    Step("The log, event by event", "audit", {}, {"after": -1, "limit": 1, "wait": 30}, who="dashboard"),
+    Step("What the log was signed as", "checkpoint", who="dashboard"),
+    Step("That an event is in it", "inclusionProof", {"position": 2}, {"size": 7}, who="dashboard"),
+    Step("So many were not signed yet", "inclusionProof", {"position": 2}, {"size": 1_000_000}, who="dashboard"),
+    Step("That nothing was changed since", "consistencyProof", {}, {"from": 3, "to": 7}, who="dashboard"),
+    Step("The registry of a moment", "snapshot", {}, {"at": "2026-11-01T00:00:00Z"}, who="dashboard"),
 ]
 
 WHY = {"X-Registry-Reason": "trained on the wrong data"}

@@ -19,12 +19,13 @@ from registry.config import ConfigError, Settings
 from registry.db import db
 from registry.embedded import EmbeddedError
 from registry.schema import SchemaError
+from registry.sealer.store import SealerError
 
 TERMINATED = 128 + signal.SIGTERM
 """The exit code that a shell gives a process ended by SIGTERM."""
 
 
-FAULTS = (ConfigError, EmbeddedError, SchemaError)
+FAULTS = (ConfigError, EmbeddedError, SchemaError, SealerError)
 
 
 @contextmanager

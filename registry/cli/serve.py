@@ -13,6 +13,9 @@ from registry.config import ConfigError, Settings
 from registry.db import transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR
+from registry.sealer.child import beside
+from registry.sealer.process import ready
+from registry.sealer.store import Store
 from registry.server import Server, address, url
 
 
@@ -33,7 +36,9 @@ def serve() -> None:
             schema.upgrade(config.database_url(running), say=lambda step: say(f"  upgrading its schema: {step}"))
         with application(running) as app:
             secret = first_token(running)
-        Server(app, running, ready=lambda: introduce(running, secret)).run()
+        show_new_key(running)
+        with beside(running) as keep_sealing:
+            Server(app, running, ready=lambda: introduce(running, secret), beside=keep_sealing).run()
 
 
 def refuse_taken_port(settings: Settings) -> None:
@@ -69,6 +74,16 @@ def first_token(settings: Settings) -> str | None:
         return None
     with transaction(OPERATOR) as session:
         return tokens.ensure_administrator(session, OPERATOR, settings.admin_token)
+
+
+def show_new_key(settings: Settings) -> None:
+    """Make the key of the audit log, if we seal it and there is none, and tell its public half this once.
+
+    :raises SealerError: the directory for it cannot be used.
+    """
+    if settings.sealer and Store.of(settings).public_key() is None:
+        with ready(settings, say, wait=lambda: False):
+            pass
 
 
 def introduce(settings: Settings, secret: str | None) -> None:

@@ -126,7 +126,10 @@ class Comment(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Answer):
-    """An audit event. `changes`: `{field: [before, after]}`; `line` is the stored line, whose hash is `hash`."""
+    """An audit event. `changes`: `{field: [before, after]}`; `line` is the stored line, whose hash is `hash`.
+
+    `position`: where it stands in the whole log; None until it is sealed.
+    """
 
     at: datetime
     actor: Actor
@@ -141,6 +144,7 @@ class Event(Answer):
     stream: str
     seq: int
     hash: str | None = None
+    position: int | None = None
     line: str | None = None
 
 

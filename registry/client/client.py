@@ -53,6 +53,14 @@ class Client(ModelCalls, VersionCalls, StageCalls, LabelCalls, LogCalls, Adminis
         """Where the service is, without any token."""
         return self._transport.url
 
+    @property
+    def last_receipts(self) -> tuple[str, ...]:
+        """What the last change of this thread left in the audit log, `stream/seq/hash`; empty where nothing changed.
+
+        Whoever keeps them can have `registry-audit verify --receipts` prove later that the events are there.
+        """
+        return self._transport.receipts
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from registry.client.answers import Event
 from registry.client.base import Calls, query
-from registry.client.pages import Pages, Query
+from registry.client.pages import Pages, Query, query_in
+from registry.client.reading import checked, read
 from registry.client.transport import Call
 
 
@@ -31,6 +32,38 @@ class LogCalls(Calls):
         """
         asked = asked_of(model, version, actor, action, since, until, request_id, order)
         return self._pages(Event, "/audit", [*asked, ("limit", str(page_size))])
+
+    def follow(
+        self,
+        after: int,
+        model: str | None = None,
+        version: int | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        request_id: str | None = None,
+        wait: int = 0,
+        limit: int = 1000,
+    ) -> tuple[list[Event], int]:
+        """Sealed events that stand behind a position (-1: before the first), and the position to go on behind.
+
+        Where there are none, the service waits for some for up to `wait` seconds, if it has room for one who waits.
+
+        :raises Conflict: the log does not reach to this position: it was restored from a backup.
+        """
+        asked = asked_of(model, version, actor, action, since, None, request_id, None)
+        asked = [*asked, *query(after=after, wait=wait or None, limit=limit)]
+        page = self._object(Call("GET", "/audit", asked))
+        behind = dict(query_in(page.get("next")) or ()).get("after", after)
+        return [read(Event, item) for item in checked(list, page.get("items"))], int(behind)
+
+    def checkpoint(self) -> str:
+        """The latest signed note of the log: kept elsewhere, it proves later that nothing of it was changed.
+
+        :raises NotFound: nothing was signed yet.
+        """
+        return self._transport.send(Call("GET", "/audit/checkpoint")).data.decode()
 
     def export(
         self,
@@ -62,7 +95,7 @@ def asked_of(
     since: datetime | None,
     until: datetime | None,
     request_id: str | None,
-    order: str,
+    order: str | None,
 ) -> Query:
     """The question that pages and exports share."""
     return query(

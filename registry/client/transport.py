@@ -5,6 +5,7 @@ No redirect is followed, so that a token never goes to another address than the 
 
 import json
 import re
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,9 +80,16 @@ class Transport:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._retries, self._patience = retries, patience
+        self._last = threading.local()
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=min(timeout, CONNECT_SECONDS), read=timeout), retries=False
         )
+
+    @property
+    def receipts(self) -> tuple[str, ...]:
+        """The receipts of the last change that this thread has made."""
+        found: tuple[str, ...] = getattr(self._last, "receipts", ())
+        return found
 
     def close(self) -> None:
         """Close the connections."""
@@ -127,7 +135,12 @@ class Transport:
                     raise
                 continue
             if not self._again(call, answer, patience):
-                return self._accepted(answer)
+                return self._noted(call, self._accepted(answer))
+
+    def _noted(self, call: Call, answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+        if call.method != "GET":
+            self._last.receipts = tuple(filter(None, answer.headers.get("Audit-Receipt", "").split(", ")))
+        return answer
 
     def _attempt(self, call: Call, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         try:

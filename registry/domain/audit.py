@@ -5,7 +5,7 @@ can be erased, are put back where the line has their digest.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
 from registry.domain.principals import Actor
 from registry.errors import Invalid, ModelNotFound
-from registry.tables import AuditEvent, NameInterval, PrivateText
+from registry.tables import AuditEvent, AuditSeal, NameInterval, PrivateText
 from registry.vocabulary import Action, Permission
 
 LIMIT_MAX = 1_000
@@ -49,7 +49,8 @@ class Entry:
     """An audit event, ready to be shown. `changes`: `{field: [before, after]}`.
 
     A text that is kept apart from the line shows there as `{"salted_sha256": …}`; `changes` and `reason` have the text
-    itself as long as it is there, and that digest once it was erased (in `reason`: as JSON text).
+    itself as long as it is there, and that digest once it was erased (in `reason`: as JSON text). `position`: where it
+    stands in the whole log; None until the sealer has given it a place.
     """
 
     event: AuditEvent
@@ -57,6 +58,7 @@ class Entry:
     actor: Actor
     changes: dict[str, list[Any]]
     reason: str | None
+    position: int | None
 
     @property
     def at(self) -> datetime:
@@ -144,10 +146,20 @@ def entries(session: Session, events: Events) -> list[Entry]:
     """Events with the names of their actors and with the texts that are kept apart, in one question each."""
     called = principals.names_of(session, {event.actor for event in events})
     kept = texts_of(session, events)
+    places = positions_of(session, events)
     return [
-        entry(event, Actor(event.actor, called.get(event.actor, event.actor)), kept.get(event.id, {}))
+        entry(event, Actor(event.actor, called.get(event.actor, event.actor)), kept.get(event.id, {}), places)
         for event in events
     ]
+
+
+def positions_of(session: Session, events: Events) -> dict[int, int]:
+    """The positions of those events that are sealed, by the id of the event."""
+    if not events:
+        return {}
+    question = select(AuditSeal.event_id, AuditSeal.position)
+    rows = session.execute(question.where(AuditSeal.event_id.in_([event.id for event in events])))
+    return {row.event_id: row.position for row in rows}
 
 
 def texts_of(session: Session, events: Events) -> dict[int, Texts]:
@@ -162,7 +174,7 @@ def texts_of(session: Session, events: Events) -> dict[int, Texts]:
     return found
 
 
-def entry(event: AuditEvent, actor: Actor, texts: Texts) -> Entry:
+def entry(event: AuditEvent, actor: Actor, texts: Texts, places: Mapping[int, int]) -> Entry:
     """One event with its texts put back."""
     line = json.loads(event.body)
     changes = {
@@ -170,4 +182,4 @@ def entry(event: AuditEvent, actor: Actor, texts: Texts) -> Entry:
         for field, sides in line["changes"].items()
     }
     digest = line["reason"] and json.dumps(line["reason"])
-    return Entry(event, line, actor, changes, texts.get(("reason", "after"), digest))
+    return Entry(event, line, actor, changes, texts.get(("reason", "after"), digest), places.get(event.id))

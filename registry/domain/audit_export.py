@@ -9,19 +9,21 @@ were committed when the export began have a number up to the highest one of then
 much is written meanwhile.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
-from registry.domain import audit, paging
+from registry.domain import access, audit, checkpoints, paging
 from registry.domain.access import Principal
 from registry.domain.audit import Events, Question
+from registry.domain.lookup import settled
 from registry.domain.paging import Key
-from registry.tables import AuditEvent
+from registry.tables import AuditCheckpoint, AuditEvent, AuditSeal
+from registry.vocabulary import Permission
 
 T = TypeVar("T")
 Present = Callable[[Session, Events], T]
@@ -88,3 +90,40 @@ def batches(wanted: Export, shown: T, places: list[list[int]], another: Another,
             events = wanted.behind(session, places[-1], taken)
             places = [audit.place(event) for event in events]
             shown = present(session, events)
+
+
+def signed(
+    session: Session, another: Another, principal: Principal
+) -> tuple[AuditCheckpoint, Iterator[Sequence[str]]] | None:
+    """The latest checkpoint and the lines of all the events it covers, in the order of positions, batch by batch.
+
+    None where nothing was signed yet.
+
+    :raises Forbidden: the principal may not read the log.
+    """
+    access.require(principal, Permission.READ)
+    checkpoint = checkpoints.latest(session)
+    return None if checkpoint is None else (checkpoint, lines(checkpoint.size, another))
+
+
+def lines(size: int, another: Another) -> Iterator[Sequence[str]]:
+    """The lines of the first `size` positions."""
+    for start in range(0, size, BATCH):
+        end = min(start + BATCH, size)
+        with another() as session:
+            batch = list(session.scalars(LINES, {"start": start, "end": end}))
+        if len(batch) != end - start:
+            raise RuntimeError(f"The log lacks events that were sealed between positions {start} and {end}.")
+        yield batch
+
+
+def lines_between() -> Select[str]:
+    """The question for the lines from position `:start` up to before `:end`: one index look-up for each."""
+    here = (AuditSeal.position >= bindparam("start")) & (AuditSeal.position < bindparam("end"))
+    places = select(AuditSeal.position, AuditSeal.event_id).where(here).order_by(AuditSeal.position).limit(BATCH)
+    place = places.subquery("place")
+    event = select(AuditEvent.body).where(AuditEvent.id == place.c.event_id).limit(1).lateral("event")
+    return select(event.c.body).select_from(place).join(event, true()).order_by(place.c.position)
+
+
+LINES = settled(lines_between())

@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from registry.db import AUDITED
 from registry.domain.access import Principal
 from registry.errors import InFlight, Invalid, KeyReused
 from registry.tables import IdempotencyKey
@@ -71,7 +72,8 @@ def keep(session: Session, principal: Principal, key: str, request: bytes, answe
     }
     row = insert(IdempotencyKey).values(principal=principal.id, key=digest(key), **values)
     where = [IdempotencyKey.principal, IdempotencyKey.key]
-    session.execute(row.on_conflict_do_update(index_elements=where, set_=values))  # the row there has expired
+    row = row.on_conflict_do_update(index_elements=where, set_=values)  # the row there has expired
+    session.execute(row, execution_options={AUDITED: False})
     forget(session)
 
 
@@ -86,7 +88,7 @@ def forget(session: Session) -> None:
         .with_for_update(skip_locked=True)
     )
     gone = delete(IdempotencyKey).where(name.in_(old))
-    session.execute(gone, execution_options={"synchronize_session": False})
+    session.execute(gone, execution_options={"synchronize_session": False, AUDITED: False})
 
 
 def digest(key: str) -> bytes:

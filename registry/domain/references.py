@@ -7,13 +7,15 @@ import functools
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.domain import access, lookup, names, principals
+from registry.domain import access, lookup, names, principals, proofs
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
+from registry.domain.proofs import Evidence, Named
 from registry.domain.times import rfc3339
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, Purged, StageEmpty, VersionNotFound
 from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
@@ -42,7 +44,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The version that a reference leads to. `since` and `by`: when it came into `stage`, and who moved it there."""
+    """The version that a reference leads to. `since` and `by`: when it came into `stage`, and who moved it there.
+
+    `event`: the audit event of that move, where a moment or a proof was asked for.
+    """
 
     name: str
     version: ModelVersion
@@ -50,6 +55,7 @@ class Resolution:
     since: datetime
     by: Actor
     at: datetime | None
+    event: Evidence | None
 
     @property
     def download_uri(self) -> str:
@@ -124,10 +130,13 @@ def nowhere_then(reference: Reference, at: datetime) -> NotFound:
     return refusal
 
 
-def resolve(session: Session, principal: Caller, uri: str, at: datetime | None = None) -> Resolution:
+def resolve(
+    session: Session, principal: Caller, uri: str, at: datetime | None = None, *, prove: bool = False
+) -> Resolution:
     """Find the version that a `models:/` URI names, as it is now or as it was at `at`.
 
-    One query, whatever the number of versions. A change counts from the instant on that its audit event bears.
+    One query, whatever the number of versions, and for the past one for the position of its event. A change counts
+    from the instant on that its audit event bears.
 
     :raises Forbidden: the principal may not read the model.
     :raises Invalid: the URI does not name a registered model version.
@@ -148,16 +157,18 @@ def resolve(session: Session, principal: Caller, uri: str, at: datetime | None =
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
-    version, number, stage, since, by, called = row
+    version, number, stage, since, by, called, *opened = row
     if version is None:
         raise Purged(reference.name, number)
-    return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at)
+    event = proofs.evidence(session, [Named(*opened)], prove=prove)[0] if prove or at is not None else None
+    return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at, event)
 
 
 @functools.cache
-def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, int, str, datetime, str, str]:
+def question_of(kind: str, *, timed: bool) -> Select[*tuple[Any, ...]]:
     """The question for the version (none if it was purged) with number, stage, since when and by whom, now or `:at`.
 
+    Behind that stands what names the event of that move.
     First the model, then its one interval, then version and event of that: each step is one index look-up, and the
     database is left no other order. Put together once for each kind of reference.
     """
@@ -177,8 +188,9 @@ def question_of(kind: str, *, timed: bool) -> Select[ModelVersion, int, str, dat
         AuditEvent.stream == func.concat(literal("model:"), picked.c.model_id), AuditEvent.seq == picked.c.opened_seq
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
+    moved = (picked.c.number, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
     question = (
-        select(ModelVersion, picked.c.number, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
+        select(ModelVersion, *moved, *proofs.NAMED)
         .select_from(picked)
         .outerjoin(ModelVersion, own)
         .join(AuditEvent, opening)

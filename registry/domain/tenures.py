@@ -1,15 +1,18 @@
 """Tenures: which version stood in a stage from when until when, who moved it there, and why."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, literal, select
+from sqlalchemy import Row, Select, and_, bindparam, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from registry.domain import access, lookup, paging, principals, references
+from registry.domain import access, lookup, paging, principals, proofs, references
 from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
 from registry.domain.principals import Actor
+from registry.domain.proofs import Evidence, Named
 from registry.domain.references import during
 from registry.domain.times import rfc3339
 from registry.tables import AuditEvent, PrivateText, StageInterval
@@ -18,7 +21,10 @@ from registry.vocabulary import Permission, Stage
 
 @dataclass(frozen=True, slots=True)
 class Tenure:
-    """From when until when (None: it lasts) a version stood in a stage; who moved it there, and why."""
+    """From when until when (None: it lasts) a version stood in a stage; who moved it there, and why.
+
+    `event`: the audit event of that move, where a moment or a proof was asked for.
+    """
 
     number: int
     stage: Stage
@@ -27,6 +33,7 @@ class Tenure:
     by: Actor
     reason: str | None
     ended_by: Actor | None
+    event: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,13 @@ class Holder:
 
 
 def holders(
-    session: Session, principal: Principal, name: str, stage: Stage, at: datetime | None = None
+    session: Session,
+    principal: Principal,
+    name: str,
+    stage: Stage,
+    at: datetime | None = None,
+    *,
+    prove: bool = False,
 ) -> list[Tenure]:
     """Who stands in a stage now, or stood there at a moment; the highest number first.
 
@@ -51,7 +64,12 @@ def holders(
     """
     access.require(principal, Permission.READ, name)
     then = during(StageInterval.since, StageInterval.until, timed=at is not None)
-    return found(session, model_called(session, name, at), stage, INTERVALS.where(then), at)
+    rows = asked(session, model_called(session, name, at), stage, INTERVALS.where(then), at)
+    shown = tenures(session, rows)
+    if at is None and not prove:
+        return shown
+    events = proofs.evidence(session, [Named(*row[4:]) for row in rows], prove=prove)
+    return [replace(tenure, event=event) for tenure, event in zip(shown, events, strict=True)]
 
 
 def present(session: Session, model_id: int, stage: Stage) -> list[Holder]:
@@ -73,23 +91,31 @@ def history(
     model_id = lookup.find_model(session, name).id
     keys = [Key(StageInterval.since, descending=True), Key(StageInterval.number, descending=True)]
     mark = paging.fingerprint("history", model_id, stage)
-    asked = INTERVALS.limit(limit + 1)
+    question = INTERVALS.limit(limit + 1)
     if token:
-        asked = asked.where(paging.after(keys, paging.decode(token, mark, keys)))
-    rows = found(session, model_id, stage, asked)
+        question = question.where(paging.after(keys, paging.decode(token, mark, keys)))
+    rows = found(session, model_id, stage, question)
     return paging.cut(rows, limit, mark, lambda tenure: [tenure.since, tenure.number])
 
 
 def found(
-    session: Session,
-    model_id: int,
-    stage: Stage,
-    question: Select[StageInterval, str, str, str],
-    at: datetime | None = None,
+    session: Session, model_id: int, stage: Stage, question: Select[*tuple[Any, ...]], at: datetime | None = None
 ) -> list[Tenure]:
     """What a question for intervals finds in a stage, with who opened and who closed them."""
-    rows = session.execute(question, {"model_id": model_id, "stage": stage, "at": at}).all()
-    called = principals.names_of(session, {actor for _, by, _, ended_by in rows for actor in (by, ended_by) if actor})
+    return tenures(session, asked(session, model_id, stage, question, at))
+
+
+def asked(
+    session: Session, model_id: int, stage: Stage, question: Select[*tuple[Any, ...]], at: datetime | None
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows of a question for intervals in a stage."""
+    return session.execute(question, {"model_id": model_id, "stage": stage, "at": at}).all()
+
+
+def tenures(session: Session, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Tenure]:
+    """Intervals with their events, as tenures."""
+    actors = {actor for _, by, _, ended_by, *_ in rows for actor in (by, ended_by) if actor}
+    called = principals.names_of(session, actors)
 
     def actor(one: str) -> Actor:
         return Actor(one, called.get(one, one))
@@ -98,17 +124,17 @@ def found(
         Tenure(
             row.number, Stage(row.stage), row.since, row.until, actor(by), why, actor(ended_by) if ended_by else None
         )
-        for row, by, why, ended_by in rows
+        for row, by, why, ended_by, *_ in rows
     ]
 
 
-def intervals() -> Select[StageInterval, str, str, str]:
+def intervals() -> Select[*tuple[Any, ...]]:
     """The question for the intervals of `:stage` of `:model_id`, latest first, with their events and the reason."""
     closing = aliased(AuditEvent)
     stream = func.concat(literal("model:"), StageInterval.model_id)
     reason = and_(PrivateText.event_id == AuditEvent.id, PrivateText.field == "reason")
     return (
-        select(StageInterval, AuditEvent.actor, PrivateText.content, closing.actor)
+        select(StageInterval, AuditEvent.actor, PrivateText.content, closing.actor, *proofs.NAMED)
         .join(AuditEvent, and_(AuditEvent.stream == stream, AuditEvent.seq == StageInterval.opened_seq))
         .outerjoin(closing, and_(closing.stream == stream, closing.seq == StageInterval.closed_seq))
         .outerjoin(PrivateText, reason)

@@ -37,6 +37,7 @@ def register(app: Flask) -> None:
 def outbound(response: Response) -> Response:
     """What every answer bears."""
     response.headers["X-Request-ID"] = g.request_id
+    inbound.give_receipts(response)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
     if request.method == "OPTIONS" and response.status_code == OK:

@@ -13,13 +13,12 @@ from flask import Response, current_app, g, jsonify, request
 from registry.domain import idempotency
 from registry.domain.idempotency import Answer
 from registry.faces.face import View
-from registry.faces.inbound import change
+from registry.faces.inbound import RECEIPT, REFUSED, change, give_receipts
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-KEPT_HEADERS = ("Content-Type", "ETag", "Location")
+KEPT_HEADERS = (RECEIPT, "Content-Type", "ETag", "Location")
 KEPT_INSTEAD = "registry.kept_instead"
-REFUSED = 400
 
 
 def once(view: View) -> View:
@@ -34,7 +33,7 @@ def once(view: View) -> View:
             done = idempotency.claim(session, g.principal, key, asked)
             if done is not None:
                 return replay(done)
-            response = current_app.make_response(view(**path))
+            response = give_receipts(current_app.make_response(view(**path)))
             if response.status_code < REFUSED:
                 idempotency.keep(session, g.principal, key, asked, answer_of(response))
             return response

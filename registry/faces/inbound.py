@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from urllib.parse import unquote
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from registry.db import db, transaction, unaudited
+from registry.db import db, receipts, transaction, unaudited
 from registry.domain import names, tokens
 from registry.domain.access import ANONYMOUS, Principal
 from registry.errors import Unauthenticated, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+RECEIPT = "Audit-Receipt"
+REFUSED = 400
 CHALLENGE = 'Bearer realm="model registry", Basic realm="model registry", charset="UTF-8"'
 
 
@@ -27,6 +29,7 @@ def identify() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
     request.environ["registry.request_id"] = g.request_id
+    g.receipts = {}
 
 
 def receive() -> None:
@@ -117,11 +120,26 @@ def change(reason: str | None = None, *, dry_run: bool = False) -> Iterator[Sess
     why = reason or reason_given()
     with transaction(g.principal, reason=why, request_id=g.request_id, dry_run=dry_run) as session:
         yield session
+        written = {} if dry_run else receipts(session)
+    g.receipts |= written
+
+
+def give_receipts(response: Response) -> Response:
+    """Have the answer of success to a change name the events that it wrote: of each stream the last one."""
+    written: dict[str, str] = g.receipts
+    if written and response.status_code < REFUSED:
+        response.headers[RECEIPT] = ", ".join(f"{stream}/{event}" for stream, event in written.items())
+    return response
 
 
 def reading() -> Session:
     """The session of this request, for questions that change nothing."""
     return db.session()
+
+
+def step_back() -> None:
+    """Give this request's connection back while it waits for something."""
+    db.session.rollback()
 
 
 def reading_later() -> Callable[[], AbstractContextManager[Session]]:

@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from registry.cli.following import Following
-from registry.client import Actor, Client, Event, Unreachable
+from registry.client import Actor, Client, Conflict, Event, NotFound, Unreachable
 from tests.cli.conftest import Run
 from tests.cli.running import ROOT, environment
 from tests.live import Live
@@ -177,6 +177,9 @@ class Log:
         actor = Actor(id="principal:1", name="Ann")
         self.stored.append(Event(at=at, actor=actor, action="comment.create", stream="model:1", seq=seq))
 
+    def checkpoint(self) -> str:
+        raise NotFound("Nothing was signed yet.")
+
     def events(self, *, since: datetime | None = None, order: str = "newest", page_size: int = 1) -> list[Event]:
         if self.away:
             raise Unreachable("Nobody there.")
@@ -245,3 +248,56 @@ def test_following_waits_for_a_service_that_is_away(capsys: pytest.CaptureFixtur
 
     assert found.get(timeout=30).seq == 1
     reader.join()
+
+
+class SealedLog(Log):
+    """The same, sealed up to an event: those are the positions from 0."""
+
+    def __init__(self, sealed: int) -> None:
+        super().__init__()
+        self.sealed = sealed
+        self.lost = False
+
+    def checkpoint(self) -> str:
+        return f"origin\n{self.sealed}\nroot\n\n"
+
+    def follow(self, after: int, *, since: datetime | None, wait: int) -> tuple[list[Event], int]:
+        if self.lost:
+            raise Conflict("The log ends before.")
+        return self.stored[after + 1 : self.sealed], self.sealed - 1
+
+
+def test_a_sealed_log_is_followed_by_position() -> None:
+    log = SealedLog(sealed=1)
+    log.commit(1, second=0)
+    log.commit(2, second=10)  # has no position yet, and is shown at the beginning
+    following = follow(log)
+    assert [event.seq for event in following.begin(None, 2)] == [1, 2]
+    news = iter(following)
+    log.commit(9, second=-100_000)  # long before all others, by its clock: by time it would never be shown
+    log.sealed = 3
+    assert next(news).seq == 9
+
+
+def test_where_the_log_was_restored_following_goes_on_by_time(capsys: pytest.CaptureFixture[str]) -> None:
+    log = SealedLog(sealed=1)
+    log.commit(1, second=0)
+    following = follow(log)
+    following.begin(None, 1)
+    log.lost = True
+    log.commit(2, second=10)
+    assert next(iter(following)).seq == 2
+    assert "The log ends before." in capsys.readouterr().err
+
+
+def test_where_nobody_seals_following_goes_on_by_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("registry.cli.following.SECONDS_UNSEALED", 0.05)
+    log = SealedLog(sealed=1)
+    log.commit(1, second=0)
+    following = follow(log)
+    following.begin(None, 1)
+    log.commit(2, second=10)
+    assert next(iter(following)).seq == 2
+    assert "Nobody seals the log" in capsys.readouterr().err

@@ -415,7 +415,9 @@ def test_wrong_use_is_exit_code_2() -> None:
     assert "Missing option '--name'" in wrong.stderr
 
 
-@pytest.mark.parametrize("command", [("--help",), ("serve", "--help"), ("db", "--help"), ("token", "--help")])
+@pytest.mark.parametrize(
+    "command", [("--help",), ("serve", "--help"), ("db", "--help"), ("token", "--help"), ("sealer", "--help")]
+)
 def test_help_needs_no_database(command: tuple[str, ...]) -> None:
     helped = subprocess.run(
         [sys.executable, "-m", "registry", *command], env=environment(), capture_output=True, text=True, check=True

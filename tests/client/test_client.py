@@ -254,3 +254,23 @@ def test_what_was_deleted_is_found_restored_and_purged(remote: Client, model: st
     assert gone.id not in {one.id for one in remote.trashed_models(page_size=1000)}
     with pytest.raises(NotFound):
         remote.restore_model(gone.id)
+
+
+def test_the_receipts_of_the_last_change_are_kept_for_each_thread(remote: Client, model: str) -> None:
+    remote.set_tag(model, "team", "risk")
+    [receipt] = remote.last_receipts
+    remote.get_model(model)
+    assert remote.last_receipts == (receipt,)
+    event = next(remote.events(model))
+    assert receipt == f"{event.stream}/{event.seq}/{event.hash}"
+    remote.transition(model, 1, "None")
+    assert not remote.last_receipts
+
+
+def test_a_log_that_nobody_seals_has_no_checkpoint_and_nothing_to_follow(remote: Client, model: str) -> None:
+    with pytest.raises(NotFound, match="No checkpoint"):
+        remote.checkpoint()
+    assert remote.follow(-1, model) == ([], -1)
+    with pytest.raises(Conflict, match="The log ends at position -1"):
+        remote.follow(5)
+    assert next(remote.events(model)).position is None

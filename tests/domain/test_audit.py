@@ -41,6 +41,11 @@ NOT_CAPTURED = {
     "audit.event": "is the log",
     "audit.private": "belongs to the log",
     "audit.stream": "belongs to the log",
+    "audit.pending": "the sealer's queue: what it holds stands in the log",
+    "audit.seal": "belongs to the log",
+    "audit.checkpoint": "belongs to the log",
+    "audit.subtree": "follows from the positions and leaf hashes of audit.seal",
+    "audit.sealer": "how the sealer is just now",
 }
 
 

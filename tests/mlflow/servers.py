@@ -52,7 +52,8 @@ def free_port() -> int:
 def environment(**settings: str) -> dict[str, str]:
     """Return this process's environment without variables of mlflow or the registry, and with `settings`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "REGISTRY_"))}
-    return kept | QUIET_MLFLOW | settings
+    one_sealer = {"REGISTRY_SEALER": "off"}  # tests share a database, and a log has one sealer
+    return kept | QUIET_MLFLOW | one_sealer | settings
 
 
 @contextmanager

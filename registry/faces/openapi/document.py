@@ -28,8 +28,12 @@ address of more than 8190 bytes a 414 of the web server itself.
 
 **Sent twice, done once.** A POST may bear an `Idempotency-Key`, on both faces.
 
+**Receipts.** The answer to a change names in `Audit-Receipt` the events that it left in the audit log; whoever keeps it
+can prove later that they were there.
+
 **Times** are RFC 3339, in UTC. Where a change can have a reason, it comes with the body, or as `X-Registry-Reason`.
 """.strip()
+AUDIT = ("Audit", "Who changed what, when and why; proofs of that; and the past.")
 HEADINGS = {
     "registered_models": ("Models", "Registered models: named lines of versions."),
     "model_versions": ("Versions", "Model versions, and their moves between stages."),
@@ -38,7 +42,9 @@ HEADINGS = {
     "tags": ("Tags", "Keys with values, on models and versions."),
     "comments": ("Comments", "Signed remarks on models and versions."),
     "resolve": ("Resolution", "What a `models:/` URI names, now or at a moment; and who asks."),
-    "audit": ("Audit", "Who changed what, when and why."),
+    "audit": AUDIT,
+    "proofs": AUDIT,
+    "snapshot": AUDIT,
     "trash": ("Trash", "What was deleted, and can come back; for administrators."),
     "tokens": ("Tokens", "Who may come in; for administrators."),
 }
@@ -113,7 +119,7 @@ def describe(route: Route) -> dict[str, Any]:
 def headings(found: list[Route]) -> list[tuple[str, str]]:
     """All headings that are used, in their order."""
     used = {heading(route) for route in found}
-    return [each for each in (*HEADINGS.values(), MLFLOW, SERVICE) if each in used]
+    return [each for each in dict.fromkeys((*HEADINGS.values(), MLFLOW, SERVICE)) if each in used]
 
 
 def heading(route: Route) -> tuple[str, str]:

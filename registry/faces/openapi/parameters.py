@@ -19,6 +19,7 @@ PATH: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "minLength": 1, "maxLength": names.TAG_KEY_MAX},
     ),
     "comment_id": ("The id of the comment.", ID),
+    "position": ("The position of the event in the whole log, from 0.", {"type": "integer", "minimum": 0}),
     "model_id": ("The id of the deleted model.", ID),
     "token_id": ("The id of the token.", ID),
 }
@@ -73,6 +74,12 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
         "description": "Is there, with the value `true`, where the answer is that of an earlier request.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Audit-Receipt": {
+        "description": "The events of the audit log that the change wrote, `stream/seq/hash`, separated by commas: of "
+        "each stream the last one, whose line names the hash of the one before; of 16 streams at most. Absent where "
+        "nothing was changed. Whoever keeps it can prove later that the event was there.",
+        "schema": {"type": "string"},
+    },
     "Content-Disposition": {
         "description": "The name of the file, where the answer is one.",
         "schema": {"type": "string"},
@@ -117,6 +124,7 @@ def answer_headers(route: Route) -> dict[str, Any]:
     """The headers that the answer of success bears, each by the name of its component, which is its own."""
     found = [
         "X-Request-ID",
+        *(["Audit-Receipt"] if route.writes else []),
         *(["Location"] if route.operation.status == CREATED else []),
         *(["Idempotency-Replayed"] if route.is_idempotent_by_key else []),
         *(["Content-Disposition"] if route.operation.files else []),

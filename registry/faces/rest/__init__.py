@@ -13,9 +13,11 @@ from registry.faces.rest import (
     comments,
     cors,
     model_versions,
+    proofs,
     registered_models,
     resolve,
     searches,
+    snapshot,
     stages,
     tags,
     tokens,
@@ -57,7 +59,7 @@ def register(app: Flask) -> None:
     face.before_request(check_path)
     face.register_error_handler(RegistryError, refuse)
     subjects = (registered_models, model_versions, tags, aliases, stages, comments, trash)
-    for part in (*subjects, resolve, searches, audit, tokens):
+    for part in (*subjects, resolve, searches, audit, proofs, snapshot, tokens):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
     cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)

@@ -9,10 +9,12 @@ from registry.domain.audit import Question
 from registry.faces.contract import operation
 from registry.faces.inbound import concerns, reading
 from registry.faces.rest import schemas
-from registry.faces.rest.audit_export import FILES, export
+from registry.faces.rest.audit_export import FILES, export, export_signed
+from registry.faces.rest.audit_tail import follow
 from registry.faces.rest.wire import load_query
 
 EVENTS = schemas.Events()
+TAIL = schemas.Tail()
 PAGE = 100
 FILTERS = ("actor", "action", "since", "until", "request_id")
 
@@ -62,6 +64,10 @@ def answer(asked: dict[str, Any], model: str | None, number: int | None) -> dict
     concerns(model)
     question = Question(model=model, number=number, **{name: asked[name] for name in FILTERS})
     kind, order, limit = asked["format"], asked["order"], asked["limit"]
+    if asked["after"] is not None:
+        return dict(TAIL.dump(follow(question, asked["after"], limit or PAGE, asked["wait"])))
+    if (kind, question, limit) == ("jsonl", Question(), None) and order != "newest" and (whole := export_signed()):
+        return whole
     if kind != "json":
         return export(question, kind, newest_first=order == "newest", limit=limit)
     page = audit.search(

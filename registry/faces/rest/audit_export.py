@@ -32,6 +32,7 @@ COLUMNS = (
     "reason",
     "request_id",
     "hash",
+    "position",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet run a cell instead of showing it. Source: OWASP, "CSV Injection"."""
@@ -65,6 +66,7 @@ def cells(entry: Entry) -> Sequence[object]:
         entry.reason,
         event.request_id,
         event.hash.hex(),
+        entry.position,
     )
 
 
@@ -104,10 +106,27 @@ def export(question: Question, kind: str, *, newest_first: bool, limit: int | No
     batches = audit_export.export(
         reading(), reading_later(), g.principal, question, form.present, newest_first=newest_first, limit=limit
     )
-    answer = Response(
-        reported(itertools.chain([form.head] if form.head else [], batches)), content_type=form.media_type
-    )
-    name = f"audit-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
+    return file(itertools.chain([form.head] if form.head else [], batches), form.media_type, "audit", kind)
+
+
+def export_signed() -> Response | None:
+    """Answer with all lines that the latest checkpoint covers, and with it at the end; None if nothing was signed yet.
+
+    This is what `registry-audit verify` takes.
+    """
+    found = audit_export.signed(reading(), reading_later(), g.principal)
+    if found is None:
+        return None
+    checkpoint, batches = found
+    end = json.dumps({"checkpoint": checkpoint.note}) + "\n"
+    chunks = itertools.chain(("".join(f"{line}\n" for line in batch) for batch in batches), [end])
+    return file(chunks, FORMATS["jsonl"].media_type, "audit", "jsonl")
+
+
+def file(chunks: Iterator[str], media_type: str, what: str, kind: str) -> Response:
+    """Answer with a file that is written while it is sent."""
+    answer = Response(reported(chunks), content_type=media_type)
+    name = f"{what}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
 

@@ -10,7 +10,7 @@ from flask_cors import CORS
 
 TAKEN = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID")
 TAKEN_TOO = ("X-Registry-Reason", "traceparent", "tracestate")
-SHOWN = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID")
+SHOWN = ("Audit-Receipt", "ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID")
 PREFLIGHT_SECONDS = 600
 
 

@@ -24,7 +24,7 @@ RESOLVED = schemas.Resolved()
 def resolve() -> dict[str, Any]:
     """GET /resolve."""
     asked = load_query(schemas.ResolveQuery)
-    found = references.resolve(reading(), g.principal, asked["uri"], asked["at"])
+    found = references.resolve(reading(), g.principal, asked["uri"], asked["at"], prove=asked["proof"])
     concerns(found.name)
     return dict(RESOLVED.dump(found))
 

@@ -9,6 +9,8 @@ from registry.faces.rest import errors
 from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
 from registry.vocabulary import Action, Role
 
+HIGHEST_POSITION = 2**63 - 1
+LONGEST_WAIT_SECONDS = 30
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBERS = {"type": "object", "additionalProperties": {"type": "integer"}}
 MODEL_NAME = {"minLength": 1, "maxLength": NAME_MAX, "pattern": "^[^/:]+$"}
@@ -146,8 +148,14 @@ class At(Input):
     at = Time(load_default=None)
 
 
-class ResolveQuery(At):
-    """A `models:/` URI, and the moment to resolve it as of."""
+class ProvenAt(At):
+    """A moment; without it, now. With `proof=true` the answer proves the event that it rests on to be in the log."""
+
+    proof = fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"})
+
+
+class ResolveQuery(ProvenAt):
+    """A `models:/` URI, and the moment to resolve it as of. `proof=true` asks for the proof of what is answered."""
 
     uri = Text(required=True)
 
@@ -156,7 +164,12 @@ class VersionAuditQuery(PageQuery):
     """Which audit events to show, and how. `since` is inclusive, `until` exclusive; `actor` is a name or an id.
 
     `format`: `json` answers with a page, newest first, of 100 events where no limit is given and of 1000 at most;
-    `jsonl` and `csv` with a file of everything, oldest first, unless there is a limit.
+    `jsonl` and `csv` with a file of everything, oldest first, unless there is a limit. Where nothing else is asked,
+    `jsonl` has the events that the latest checkpoint covers, in the order of their positions, and then the checkpoint.
+
+    `after` follows the log: sealed events behind this position (-1: all), in the order of positions; with `wait`, up
+    to so many seconds later, if there are none yet. `next` goes on from there. Where too many wait already, the answer
+    comes at once.
     """
 
     actor = Text(load_default=None)
@@ -167,6 +180,20 @@ class VersionAuditQuery(PageQuery):
     order = fields.String(load_default=None, validate=validate.OneOf(["newest", "oldest"]))
     format = fields.String(load_default="json", validate=validate.OneOf(["json", "jsonl", "csv"]))
     limit = fields.Integer(load_default=None, validate=validate.Range(1, HIGHEST_NUMBER))
+    after = fields.Integer(load_default=None, validate=validate.Range(-1, HIGHEST_POSITION))
+    wait = fields.Integer(load_default=0, validate=validate.Range(0, LONGEST_WAIT_SECONDS))
+
+    @validates_schema
+    def check_following(self, asked: dict[str, Any], **_: Any) -> None:
+        """Who follows the log reads it in the order of positions, page after page."""
+        if asked["after"] is None:
+            if asked["wait"]:
+                raise ValidationError("Says nothing without 'after'.", "wait")
+            return
+        given = [("order", asked["order"] == "newest"), ("format", asked["format"] != "json")]
+        for field, wrong in [*given, ("page_token", asked["page_token"] is not None)]:
+            if wrong:
+                raise ValidationError("Does not go with 'after', which gives pages in the order of positions.", field)
 
     @validates_schema
     def check_paging(self, asked: dict[str, Any], **_: Any) -> None:
@@ -182,6 +209,39 @@ class ModelAuditQuery(VersionAuditQuery):
     """Which audit events of a model to show, and how."""
 
     version = fields.Integer(load_default=None, validate=validate.Range(1, HIGHEST_NUMBER))
+
+
+class CheckpointQuery(Input):
+    """The size of the log that a checkpoint is wanted of; without it, the latest one."""
+
+    size = fields.Integer(load_default=None, validate=validate.Range(0, HIGHEST_POSITION))
+
+
+class InclusionQuery(Input):
+    """The size of the log that a position is to be proven in; without it, that of the latest checkpoint."""
+
+    size = fields.Integer(load_default=None, validate=validate.Range(1, HIGHEST_POSITION))
+
+
+class ConsistencyQuery(Input):
+    """The sizes of two logs, of which one is the beginning of the other; without `to`, up to the latest checkpoint."""
+
+    first = fields.Integer(
+        required=True,
+        data_key="from",
+        validate=validate.Range(0, HIGHEST_POSITION),
+        metadata={"description": "The smaller size, such as that of a checkpoint kept from earlier."},
+    )
+    second = fields.Integer(
+        load_default=None,
+        data_key="to",
+        validate=validate.Range(0, HIGHEST_POSITION),
+        metadata={"description": "The larger size."},
+    )
+
+
+class SnapshotQuery(At):
+    """The moment to show the registry as of; without it, now."""
 
 
 class AuditQuery(ModelAuditQuery):
@@ -317,8 +377,56 @@ class Actor(Answer):
     name = fields.String()
 
 
+class Hash(fields.String):
+    """A SHA-256 hash in hex."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        return None if value is None else bytes(value).hex()
+
+
+class Inclusion(Answer):
+    """A proof (RFC 6962, section 2.1.1) that the leaf hash `leaf` stands at a position of the log of `size` events.
+
+    `checkpoint` is the note that was signed at that size; null where there is none of just this size.
+    """
+
+    position = fields.Integer()
+    size = fields.Integer()
+    leaf = Hash()
+    proof = fields.List(Hash(), attribute="hashes")
+    checkpoint = fields.String(attribute="checkpoint.note", dump_default=None, allow_none=True)
+
+
+class Consistency(Answer):
+    """A proof (RFC 6962, section 2.1.2) that the log of `from_size` events is the beginning of that of `size`.
+
+    `checkpoint` is the note that was signed at `size`; null where there is none of just this size.
+    """
+
+    first = fields.Integer(data_key="from_size")
+    second = fields.Integer(data_key="size")
+    proof = fields.List(Hash(), attribute="hashes")
+    checkpoint = fields.String(attribute="checkpoint.note", dump_default=None, allow_none=True)
+
+
+class Evidence(Answer):
+    """The audit event that an answer rests on. `position` is null until it is sealed.
+
+    `proof` is null where it was not asked for, and until a checkpoint covers the event.
+    """
+
+    stream = fields.String(attribute="event.stream")
+    seq = fields.Integer(attribute="event.seq")
+    hash = Hash(attribute="event.hash")
+    position = fields.Integer(allow_none=True)
+    proof = fields.Nested(Inclusion, allow_none=True)
+
+
 class Tenure(Answer):
-    """From when until when (null: it lasts) a version stood in a stage."""
+    """From when until when (null: it lasts) a version stood in a stage.
+
+    `event` brought it there; it is null where the question was neither for a moment nor for a proof.
+    """
 
     version = fields.Integer(attribute="number")
     stage = fields.String()
@@ -327,6 +435,7 @@ class Tenure(Answer):
     by = fields.Nested(Actor)
     reason = fields.String(allow_none=True)
     ended_by = fields.Nested(Actor, allow_none=True)
+    event = fields.Nested(Evidence, allow_none=True)
 
 
 class Tenures(Answer):
@@ -425,7 +534,10 @@ class Tokens(Answer):
 
 
 class Resolved(Answer):
-    """The version that a URI names. `since`, `by`: when it came into its stage, and who moved it there."""
+    """The version that a URI names. `since`, `by`: when it came into its stage, and who moved it there.
+
+    `event` is that move; it is null where the question was neither for a moment nor for a proof.
+    """
 
     name = fields.String()
     version = fields.Integer(attribute="version.number")
@@ -438,6 +550,7 @@ class Resolved(Answer):
     since = Time()
     by = fields.Nested(Actor)
     at = Time(allow_none=True)
+    event = fields.Nested(Evidence, allow_none=True)
 
 
 class Event(Answer):
@@ -458,7 +571,8 @@ class Event(Answer):
     request_id = fields.String(attribute="event.request_id")
     stream = fields.String(attribute="event.stream")
     seq = fields.Integer(attribute="event.seq")
-    hash = fields.Function(lambda entry: entry.event.hash.hex(), metadata={"type": "string"})
+    hash = Hash(attribute="event.hash")
+    position = fields.Integer(allow_none=True)
     line = fields.String(attribute="event.body")
 
 
@@ -467,6 +581,13 @@ class Events(Answer):
 
     items = fields.List(fields.Nested(Event))
     next = NextPage()
+
+
+class Tail(Answer):
+    """Audit events in the order of their positions. `next` goes on behind the last position that was looked at."""
+
+    items = fields.List(fields.Nested(Event))
+    next = NextPage("after", "after")
 
 
 class Caller(Answer):

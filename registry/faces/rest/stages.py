@@ -31,13 +31,13 @@ def stage_called(word: str) -> Stage:
 @operation(
     "Who stands in a stage, now or at a moment",
     "None, one or several versions, each since when and by whom.",
-    query=schemas.At,
+    query=schemas.ProvenAt,
     answer=schemas.Tenures,
 )
 def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
-    asked = load_query(schemas.At)
-    found = tenures.holders(reading(), g.principal, name, stage_called(stage), asked["at"])
+    asked = load_query(schemas.ProvenAt)
+    found = tenures.holders(reading(), g.principal, name, stage_called(stage), asked["at"], prove=asked["proof"])
     return dict(TENURES.dump({"items": found}))
 
 

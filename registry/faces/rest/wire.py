@@ -72,16 +72,20 @@ class Time(fields.AwareDateTime):
 
 
 class NextPage(fields.String):
-    """The address of the next page: that of this one, going on behind its last item; null where there is none."""
+    """The address of the next page: that of this one, going on behind its last item; null where there is none.
 
-    def __init__(self) -> None:
-        super().__init__(attribute="next_token", allow_none=True, metadata={"format": "uri-reference"})
+    `parameter` says in the query where to go on, with the value of `attribute`.
+    """
+
+    def __init__(self, parameter: str = "page_token", attribute: str = "next_token") -> None:
+        super().__init__(attribute=attribute, allow_none=True, metadata={"format": "uri-reference"})
+        self.parameter = parameter
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
         if value is None:
             return None
-        given = [pair for pair in request.args.items(multi=True) if pair[0] != "page_token"]
-        return f"{quote(request.path)}?{urlencode([*given, ('page_token', value)])}"
+        given = [pair for pair in request.args.items(multi=True) if pair[0] != self.parameter]
+        return f"{quote(request.path)}?{urlencode([*given, (self.parameter, value)])}"
 
 
 def stage(**options: Any) -> fields.Enum[Stage]:

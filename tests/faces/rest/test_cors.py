@@ -38,7 +38,9 @@ def test_a_preflight_needs_no_token(open_app: Flask) -> None:
         "Access-Control-Allow-Origin": OURS,
         "Access-Control-Allow-Headers": "authorization, if-match",
         "Access-Control-Allow-Methods": "DELETE, GET, HEAD, PATCH, POST, PUT",
-        "Access-Control-Expose-Headers": "ETag, Idempotency-Replayed, Location, Retry-After, X-Request-ID",
+        "Access-Control-Expose-Headers": (
+            "Audit-Receipt, ETag, Idempotency-Replayed, Location, Retry-After, X-Request-ID"
+        ),
         "Access-Control-Max-Age": "600",
     }
     assert "Origin" in answer.vary

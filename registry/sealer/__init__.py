@@ -1,0 +1,1 @@
+"""The sealer: a process of its own that gives audit events their positions and signs checkpoints."""
