@@ -14,6 +14,7 @@ MEANINGS = {
     "archive_existing_versions": "Whether the versions that stand in the stage go to Archived.",
     "artifact_uri": "Where the files of the version are.",
     "at": "When it was; in a query, the moment to answer for (RFC 3339, with an offset). Without it, now.",
+    "audit": "How well the audit log is kept from being changed.",
     "author": "The id of the principal who wrote it.",
     "author_name": "What that principal is called today.",
     "by": "Who did it.",
@@ -65,6 +66,8 @@ MEANINGS = {
     "order": "The newest or the oldest first.",
     "order_by": "The order: fields, each with ASC or DESC behind it.",
     "page_token": "Where to go on: the token of the page before.",
+    "posture": "Whether the database enforces that the log is only added to (`enforced`), whether triggers do that its "
+    "owner could remove (`trigger-only`), or whether something is not as released (`broken`).",
     "problems": "What keeps the service from working.",
     "prompts": "Whether to show prompts, which are models of their own kind.",
     "reason": "Why, in the words of whoever did it.",
@@ -97,6 +100,7 @@ MEANINGS = {
     "value": "The value of the tag.",
     "version": "The number of the version.",
     "versions": "How many versions it has.",
+    "why": "What keeps the log from being enforced, one sentence each.",
 }
 
 STAGES = {"type": "string", "enum": [str(stage) for stage in Stage]}
