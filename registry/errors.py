@@ -25,7 +25,12 @@ class Unauthenticated(RegistryError):
 
 
 class Forbidden(RegistryError):
-    """The principal is known but lacks the permission."""
+    """The principal is known but lacks the `permission`, for the `model` if one is named."""
+
+    def __init__(self, message: str, permission: str | None = None, model: str | None = None) -> None:
+        super().__init__(message)
+        self.permission = permission
+        self.model = model
 
 
 class NotFound(RegistryError):

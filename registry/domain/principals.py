@@ -1,5 +1,6 @@
 """Principals: who acts, by id; and what they are called, for showing."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from registry.tables import Principal
 
 PREFIX = "principal:"
+NUMBERED = re.compile(PREFIX + "([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def named(session: Session, name: str) -> int:
 
 def names_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
     """What these ids are called, in one query; an id without a name is left out."""
-    numbers = {int(one.removeprefix(PREFIX)) for one in ids if one.startswith(PREFIX)}
+    numbers = {int(found[1]) for one in ids if (found := NUMBERED.fullmatch(one))}
     if not numbers:
         return {}
     rows = session.execute(select(Principal.id, Principal.name).where(Principal.id.in_(numbers)))

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from flask import Response, current_app, g, request
 from sqlalchemy.orm import Session
 
-from registry.domain import audit, audit_export
+from registry.domain import audit, audit_export, notes
 from registry.domain.audit import Entry, Events, Question
 from registry.domain.audit_export import Present
-from registry.faces.inbound import reading, reading_later
+from registry.faces.inbound import change, reading, reading_later
 from registry.faces.rest.wire import rfc3339
 
 COLUMNS = (
@@ -99,11 +99,13 @@ FILES = tuple(form.media_type.partition(";")[0] for form in FORMATS.values())
 
 
 def export(question: Question, kind: str, *, newest_first: bool, limit: int | None) -> Response:
-    """Answer with a file of this kind that is written while it is sent."""
+    """Answer with a file of this kind that is written while it is sent. That it was taken is on record first."""
     form = FORMATS[kind]
     batches = audit_export.export(
         reading(), reading_later(), g.principal, question, form.present, newest_first=newest_first, limit=limit
     )
+    with change() as session:
+        notes.exported(session, question, kind, limit)
     answer = Response(
         reported(itertools.chain([form.head] if form.head else [], batches)), content_type=form.media_type
     )
