@@ -97,6 +97,10 @@ class NotInTrash(NotFound):
     """Nothing deleted of this id or number: it never was, is not deleted, or was purged."""
 
 
+class NothingToErase(NotFound):
+    """No text is there of what was named, or it was erased already."""
+
+
 class Purged(NotFound):
     """The version was there, and was removed for good; the audit log still describes it."""
 

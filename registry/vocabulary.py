@@ -99,4 +99,5 @@ class Action(StrEnum):
     ACCESS_REFUSE = "access.refuse"
     AUDIT_EXPORT = "audit.export"
     SYSTEM_DDL = "system.ddl"
+    AUDIT_ERASE = "audit.erase"
     SYSTEM_RESTORE = "system.restore"
