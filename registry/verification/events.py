@@ -10,6 +10,9 @@ from registry.verification.findings import Findings
 FROM_BODY = ("stream", "seq", "at_us", "actor", "action", "object", "model_id", "request_id")
 """Columns generated from the body under the same name; `number` is the body's `version`."""
 
+NEEDED = {"stream": str, "seq": int, "at_us": int, "action": str, "object": str, "prev": str, "changes": dict}
+BEFORE_AND_AFTER = 2
+
 
 class Event(NamedTuple):
     """A row of the log with its place in the whole, if it has one."""
@@ -43,6 +46,23 @@ class Head(NamedTuple):
 FIRST = Head(0, "", 0, None)
 
 
+def read(body: str) -> dict[str, Any]:
+    """The line of an event, with all that the other checks take for granted.
+
+    :raises ValueError: it is none.
+    """
+    try:
+        line = json.loads(body)
+        if not all(isinstance(line[name], kind) for name, kind in NEEDED.items()):
+            raise ValueError("something in it is of the wrong kind")
+        if not all(isinstance(sides, list) and len(sides) == BEFORE_AND_AFTER for sides in line["changes"].values()):
+            raise ValueError("its changes are not pairs of before and after")
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"it lacks {error}") from None
+    found: dict[str, Any] = line
+    return found
+
+
 class Events:
     """Takes the events in the order of their ids, in which each stream is in its own."""
 
@@ -70,39 +90,30 @@ class Events:
 
     def _read(self, event: Event, where: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            line = json.loads(event.body)
-            changes = line["changes"]
-            [(before, after) for before, after in changes.values()]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._findings.add("hash", "the body is not the JSON of an event", **where)
+            line = read(event.body)
+        except ValueError as error:
+            self._findings.add("hash", f"the body is no event: {error}", **where)
             return None
-        for name in FROM_BODY:
-            if line.get(name) != getattr(event, name):
-                self._findings.add(
-                    "columns", f"the column is {getattr(event, name)!r}, the body says otherwise", field=name, **where
-                )
-        if line.get("version") != event.number:
-            self._findings.add(
-                "columns", f"the column is {event.number!r}, the body says otherwise", field="number", **where
-            )
-        return line if isinstance(line, dict) else None
+        named = {name: line.get(name) for name in FROM_BODY} | {"number": line.get("version")}
+        for name, said in named.items():
+            if said != (has := getattr(event, name)):
+                self._findings.add("columns", f"the column is {has!r}, the body says otherwise", field=name, **where)
+        return line
 
     def _chain(self, event: Event, line: Mapping[str, Any], digest: str, where: dict[str, Any]) -> None:
         """By what the body says, whatever the columns do."""
-        stream, seq, at_us = str(line.get("stream")), line.get("seq"), line.get("at_us")
+        stream, seq, at_us = line["stream"], line["seq"], line["at_us"]
         last = self.heads.get(stream, FIRST)
         if seq != last.seq + 1:
-            self._findings.add(
-                "chain", f"seq {seq} follows seq {last.seq}: an event is missing, doubled or moved", **where
-            )
-        if line.get("prev") != last.hash:
+            what = f"seq {seq} follows seq {last.seq}: an event is missing, doubled or moved"
+            self._findings.add("chain", what, **where)
+        if line["prev"] != last.hash:
             self._findings.add("chain", f"prev is not the hash of seq {last.seq}", **where)
-        if not isinstance(at_us, int) or at_us < last.at_us:
+        if at_us < last.at_us:
             self._findings.add("chain", f"the clock went back: {at_us} after {last.at_us}", **where)
         if event.position is not None and last.seq and (last.position is None or event.position < last.position):
             self._findings.add("positions", "the event stands before the one that it follows in its stream", **where)
-        if isinstance(seq, int) and isinstance(at_us, int):
-            self.heads[stream] = Head(seq, digest, at_us, event.position)
+        self.heads[stream] = Head(seq, digest, at_us, event.position)
 
     def _seal(self, event: Event, digest: bytes, where: dict[str, Any]) -> None:
         if event.position is None:

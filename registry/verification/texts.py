@@ -84,5 +84,6 @@ def digests(line: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         for side, value in zip(SIDES, sides, strict=True):
             if isinstance(value, dict) and DIGEST in value:
                 yield name, side, value[DIGEST]
-    if isinstance(line.get("reason"), dict):
-        yield "reason", "after", line["reason"][DIGEST]
+    reason = line.get("reason")
+    if isinstance(reason, dict):
+        yield "reason", "after", reason.get(DIGEST, "")

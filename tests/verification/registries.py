@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
@@ -22,16 +21,19 @@ from registry.domain import (
     trash,
 )
 from registry.domain.access import OPERATOR
+from registry.ledger import verify
 from registry.ledger.note import Verifier
 from registry.verification import database
+from registry.verification.captured import CAPTURED
 from registry.verification.seals import outside
 from registry.verification.verify import LATE_SECONDS, Report, Verification
 from registry.vocabulary import Role, Stage
 from tests.conftest import application
-from tests.sealer.logs import Place
+from tests.sealer.logs import SET_CONTEXT, Place
 
 LONG = "s3://bucket/" + "long/" * 300
 """So long that the log keeps it apart."""
+ALWAYS = text("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'A' ORDER BY 1, 2")
 OF_THE_LOG = {"hash", "columns", "chain", "heads", "positions", "late", "texts"}
 """The checks that need neither a signature nor the tables: what most hash-chained logs have."""
 
@@ -51,15 +53,51 @@ class Registry(Place):
             a_life()
         self.seal()
 
+    def go_on(self) -> None:
+        """One more change: another principal is there, in a stream of its own."""
+        with self.engine.begin() as connection:
+            connection.execute(SET_CONTEXT)
+            connection.execute(text("INSERT INTO registry.principals (name) SELECT 'p' || gen_random_uuid()"))
+
+    @contextmanager
+    def guards_down(self) -> Iterator[Connection]:
+        """What a superuser does first: no guard, no foreign key, no capture, until the commit."""
+        guarded = [f"audit.{one}" for one in ("event", "seal", "checkpoint", "private", "stream")]
+        guarded += [f"registry.{one.table}" for one in CAPTURED]
+        with self.engine.begin() as connection:
+            always = connection.execute(ALWAYS).all()
+            for table in guarded:
+                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            yield connection
+            connection.execute(text("SET LOCAL session_replication_role = origin"))
+            for table, trigger in always:
+                connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
+
+    def silently(self, *statements: str) -> None:
+        """Change whatever, behind the back of all guards."""
+        with self.guards_down() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def offline(self, checkpoint: str, *previous: str, receipts: str = "") -> bool:
+        """Whether the auditor's program verifies the export against checkpoints kept elsewhere."""
+        at = self.directory / "auditor"
+        at.mkdir(exist_ok=True)
+        (at / "export").write_bytes(b"".join(line + b"\n" for line in self.lines()))
+        for name, content in {"now": checkpoint, "receipts": receipts}.items():
+            (at / name).write_text(content)
+        command = ["verify", "--jsonl", f"{at}/export", "--key", self.key, "--checkpoint", f"{at}/now"]
+        for number, note in enumerate(previous):
+            (at / f"kept-{number}").write_text(note)
+            command.append(f"--previous={at}/kept-{number}")
+        return verify.main([*command, *([f"--receipts={at}/receipts"] if receipts else [])]) == 0
+
     def check(self, *kept: str, late_seconds: float = LATE_SECONDS, key: str | None = None) -> Report:
         """Verify the database, held against checkpoints kept elsewhere."""
         known = Verifier.parse(key or self.key)
         checkpoints = [outside(note, known, "safe") for note in kept]
         return Verification(known, checkpoints, late_seconds).run(database.connect(self.url, 5))
-
-
-def new_registry(url: str, tmp_path: Path) -> Registry:
-    return Registry(url, tmp_path / "sealer")
 
 
 def found_by(report: Report) -> set[str]:
@@ -149,10 +187,3 @@ def what_is_deleted() -> None:
                 trash.restore_model(s, OPERATOR, gone, name="back")
             else:
                 trash.purge_model(s, OPERATOR, gone)
-
-
-def bump(registry: Registry) -> None:
-    """One more change of the domain, by hand, as a migration or an administrator may make one."""
-    with registry.engine.begin() as connection:
-        connection.execute(text("SELECT set_config('app.actor', 't', true), set_config('app.request_id', 'r', true)"))
-        connection.execute(text("INSERT INTO registry.principals (name) VALUES ('grace')"))
