@@ -88,7 +88,7 @@ class History:
     def _write_private(self, connection: Connection, private: list[Any], before: dict[int, str]) -> None:
         """Texts go with their events, which may have other ids now."""
         place = {digest: number for number, line in self.events for digest in digests_in(line)}
-        for number, name, side, salt, content in private:
+        for _number, name, side, salt, content in private:
             digest = hashlib.sha256(bytes(salt) + content.encode()).hexdigest()
             if digest in place:
                 values = {"id": place[digest], "f": name, "s": side, "salt": bytes(salt), "c": content}

@@ -139,7 +139,7 @@ def historic(registry: Registry) -> tuple[int, str, str]:
         "SELECT event_id, field, side FROM audit.private JOIN audit.event e ON e.id = event_id "
         "WHERE e.action = 'comment.edit' AND side = 'before'"
     )
-    return tuple(row)  # type: ignore[return-value]
+    return tuple(row)
 
 
 def alter_a_text(registry: Registry) -> None:
