@@ -100,14 +100,28 @@ def public_key(settings: Settings, given: str | None) -> Verifier | None:
             return None
         given = str(path)
     path = Path(given)
-    return Verifier.parse(path.read_text(encoding="utf-8").strip() if path.is_file() else given)
+    with naming("The key"):
+        return Verifier.parse(path.read_text(encoding="utf-8").strip() if path.is_file() else given)
 
 
 def checkpoints(files: list[Path], key: Verifier | None) -> list[Signed]:
     """The checkpoints that were kept."""
-    if files and key is None:
-        raise NoteError("A checkpoint can be compared with --key only.")
-    return [outside(file.read_text(encoding="utf-8"), key, str(file)) for file in files if key is not None]
+    found = []
+    for file in files:
+        with naming(f"The checkpoint {file}"):
+            if key is None:
+                raise NoteError("it can be compared with a key only")
+            found.append(outside(file.read_text(encoding="utf-8"), key, str(file)))
+    return found
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Let an error say what it is about."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # also a NoteError, and what is not text
+        raise NoteError(f"{what} is none that can be used: {error}") from None
 
 
 def remember(keep: Path, report: Report) -> None:
