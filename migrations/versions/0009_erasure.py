@@ -13,7 +13,7 @@ without an event that says so, as long as the guard stands.
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

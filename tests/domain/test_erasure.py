@@ -1,29 +1,44 @@
 """Erasure: the text is nowhere in the database any more, the log verifies as before, and says who erased it and why."""
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from registry.domain import comments, erasure, idempotency, model_versions, registered_models, stages, trash
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.erasure import ERASED, Erasure
 from registry.domain.idempotency import Answer
 from registry.errors import Forbidden, Invalid, NothingToErase
+from registry.ownership import APP, ERASER
 from registry.vocabulary import Role, Stage
+from tests.conftest import as_role, execute
 from tests.verification.registries import Registry, change
 
 BASIS = "GDPR article 17, request 7"
+NO_KEY = "model-registry/audit+f2c9ddb8+AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 SECRET = "Grace Hopper approved this, call 555-0123"
 
 
+@pytest.fixture(scope="module")
+def officer(server_url: str, template_url: str) -> Iterator[str]:
+    """The login of the privacy officer's tool: it may do what the service may, and erase."""
+    name = f"officer_{secrets.token_hex(4)}"
+    execute(server_url, f"CREATE ROLE {name} LOGIN IN ROLE {APP}, {ERASER}")
+    yield name
+    execute(server_url, f"DROP ROLE {name}")
+
+
 @pytest.fixture
-def registry(empty_database_url: str, tmp_path: Path) -> Iterator[Registry]:
+def registry(empty_database_url: str, officer: str, tmp_path: Path) -> Iterator[Registry]:
     found = Registry(empty_database_url, tmp_path / "sealer")
-    with found.open():
+    with found.open(officer):
         with change() as s:
             registered_models.create(s, OPERATOR, "fraud", tags={"team": "risk"})
             model_versions.create(s, OPERATOR, "fraud", source="s3://b/k", tags={})
@@ -267,6 +282,33 @@ def test_without_an_actor_nothing_is_erased(registry: Registry) -> None:
     comment_on(1, "one")
     with pytest.raises(DBAPIError, match="actor"), registry.engine.begin() as connection:
         connection.exec_driver_sql(ERASE_IT)
+
+
+@pytest.mark.parametrize("role", ["registry_app", "audit_sealer", "audit_reader", "registry_migrator"])
+def test_no_other_role_erases(registry: Registry, role: str) -> None:
+    number = comment_on(1, "one")
+    with registry.open(role), pytest.raises(DBAPIError, match="permission denied"):
+        if role == "registry_app":
+            erased(lambda s: erasure.comment(s, OPERATOR, number, basis=BASIS))
+        else:
+            erased(lambda s: s.execute(text(f"{ACT}; SELECT audit.erase(1, 'text', 'after', 'b')")))  # type: ignore[arg-type,return-value]
+    assert registry.ask("SELECT text FROM registry.comments") == [("one",)]
+
+
+def test_the_eraser_alone_erases_what_it_is_told_and_reads_nothing(registry: Registry) -> None:
+    comment_on(1, "one")
+    [(event,)] = registry.ask(f"SELECT event_id FROM audit.private WHERE {TEXT}")
+    eraser = create_engine(as_role(registry.url, ERASER), poolclass=NullPool)
+    for table in ("audit.private", "audit.event", "registry.comments"):
+        with pytest.raises(DBAPIError, match="permission denied"), eraser.begin() as connection:
+            connection.exec_driver_sql(f"SELECT * FROM {table}")
+    with eraser.begin() as connection:
+        connection.exec_driver_sql(ACT)
+        connection.exec_driver_sql(f"SELECT audit.erase({event}, 'text', 'after', 'b')")
+    report = registry.check(key=NO_KEY)
+    assert [(one.check, one.table, one.what) for one in report.first_divergences] == [
+        ("replay", "comments", "the text was erased from the log, but the table still has one")
+    ]
 
 
 def test_nobody_may_call_it_unless_told_so(registry: Registry) -> None:

@@ -23,12 +23,13 @@ from registry.domain import (
 from registry.domain.access import OPERATOR
 from registry.ledger import verify
 from registry.ledger.note import Verifier
+from registry.ownership import APP, EVENT_TRIGGERS, READER
 from registry.verification import database
 from registry.verification.captured import CAPTURED
 from registry.verification.seals import outside
 from registry.verification.verify import LATE_SECONDS, Report, Verification
 from registry.vocabulary import Role, Stage
-from tests.conftest import application
+from tests.conftest import application, as_role
 from tests.sealer.logs import SET_CONTEXT, Place
 
 LONG = "s3://bucket/" + "long/" * 300
@@ -43,8 +44,9 @@ class Registry(Place):
     """A database with a registry in it, and a sealer's directory."""
 
     @contextmanager
-    def open(self) -> Iterator[Flask]:
-        with application(Settings(database_url=self.url)) as app, app.app_context():
+    def open(self, role: str = APP) -> Iterator[Flask]:
+        """The service, connected as it does in earnest."""
+        with application(Settings(database_url=as_role(self.url, role))) as app, app.app_context():
             yield app
 
     def live(self) -> None:
@@ -66,6 +68,8 @@ class Registry(Place):
         guarded += [f"registry.{one.table}" for one in CAPTURED]
         with self.engine.begin() as connection:
             always = connection.execute(ALWAYS).all()
+            for guard in EVENT_TRIGGERS:
+                connection.execute(text(f"ALTER EVENT TRIGGER {guard} DISABLE"))
             for table in guarded:
                 connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -73,6 +77,8 @@ class Registry(Place):
             connection.execute(text("SET LOCAL session_replication_role = origin"))
             for table, trigger in always:
                 connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
+            for guard in EVENT_TRIGGERS:
+                connection.execute(text(f"ALTER EVENT TRIGGER {guard} ENABLE ALWAYS"))
 
     def silently(self, *statements: str) -> None:
         """Change whatever, behind the back of all guards."""
@@ -94,10 +100,11 @@ class Registry(Place):
         return verify.main([*command, *([f"--receipts={at}/receipts"] if receipts else [])]) == 0
 
     def check(self, *kept: str, late_seconds: float = LATE_SECONDS, key: str | None = None) -> Report:
-        """Verify the database, held against checkpoints kept elsewhere."""
+        """Verify the database as the role that may only read, held against checkpoints kept elsewhere."""
         known = Verifier.parse(key or self.key)
         checkpoints = [outside(note, known, "safe") for note in kept]
-        return Verification(known, checkpoints, late_seconds).run(database.connect(self.url, 5))
+        engine = database.connect(as_role(self.url, READER), 5)
+        return Verification(known, checkpoints, late_seconds).run(engine)
 
 
 def found_by(report: Report) -> set[str]:

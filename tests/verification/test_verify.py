@@ -1,6 +1,5 @@
 """Verifying a database: an honest one passes, whatever happened in it; each check finds what it is for."""
 
-import secrets
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from registry.ledger.note import NoteError
 from registry.tables import Base
 from registry.verification import database
 from registry.verification.captured import CAPTURED
-from registry.verification.compare import INTERVALS
 from registry.verification.findings import SHOWN
 from registry.verification.verify import CHECKS
 from tests.verification.registries import Registry
@@ -247,26 +245,3 @@ def test_captured_is_what_the_triggers_capture_and_the_tables_have(registry: Reg
         columns = {column.name for column in Base.metadata.tables[f"registry.{one.table}"].columns}
         assert {*one.columns, *one.not_recorded} == columns
         assert all(one.not_recorded.values())
-
-
-def test_the_reader_needs_no_more_than_select(registry: Registry) -> None:
-    """As audit_reader: SELECT on the log, and on what is compared with it; not on the digests of tokens."""
-    role = f"reader_{secrets.token_hex(4)}"
-    tables = ", ".join(f"registry.{one.table}" for one in CAPTURED if one.table != "tokens")
-    tokens = next(one for one in CAPTURED if one.table == "tokens")
-    grants = [
-        f"CREATE ROLE {role} LOGIN",
-        f"GRANT USAGE ON SCHEMA audit, registry TO {role}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA audit TO {role}",
-        f"GRANT SELECT ON {tables}, {', '.join(f'registry.{table}' for table in INTERVALS)} TO {role}",
-        f"GRANT SELECT ({', '.join(tokens.columns)}) ON registry.tokens TO {role}",
-    ]
-    with registry.engine.begin() as connection:
-        for grant in grants:
-            connection.exec_driver_sql(grant)
-    try:
-        report = Registry(registry.url.replace("postgres@", f"{role}@"), registry.directory).check()
-        assert report.verified
-    finally:
-        with registry.engine.begin() as connection:
-            connection.exec_driver_sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
