@@ -1,12 +1,14 @@
 """`registry audit erase`: erase a text that somebody has a right to have erased, on the database itself.
 
-The login needs to be a member of `registry_app`, for the row where the text still stands, and of `audit_eraser`.
+The login needs to be a member of `registry_app`, for the row where the text still stands, and of `audit_eraser`;
+on the embedded database the command is its superuser.
 """
 
 import re
 
 import click
 
+from registry import embedded
 from registry.cli.kinds import MODEL, NUMBER
 from registry.cli.operator import as_operator, faults_in_words
 from registry.cli.output import say
@@ -47,7 +49,7 @@ def erase(
         )
     if not yes:
         click.confirm("The text cannot be brought back. Erase it?", abort=True, err=True)
-    with faults_in_words(), as_operator(), transaction(OPERATOR) as session:
+    with faults_in_words(), as_operator(embedded.SUPERUSER), transaction(OPERATOR) as session:
         if comment is not None:
             done = erasure.comment(session, OPERATOR, comment, basis=basis)
         elif model_description is not None:

@@ -18,6 +18,7 @@ from registry.cli.operator import FAULTS, require_schema, with_database
 from registry.cli.output import say, show_json
 from registry.config import Settings
 from registry.ledger.note import NoteError, Verifier
+from registry.ownership import READER
 from registry.sealer.store import PUBLIC
 from registry.verification import database
 from registry.verification.seals import Signed, outside
@@ -66,7 +67,7 @@ def verify(
     """Verify the audit log in the database, and the tables against it. Reads only, as of one moment."""
     if not of_database:
         raise click.UsageError("Say --db to verify the database. An export is verified by registry-audit verify.")
-    with failing_with(CANNOT), with_database(config.from_env(os.environ)) as settings:
+    with failing_with(CANNOT), with_database(config.from_env(os.environ), READER) as settings:
         require_schema(settings)
         known = public_key(settings, key)
         kept = [*previous, *([keep] if keep and keep.exists() else [])]

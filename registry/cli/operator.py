@@ -67,14 +67,14 @@ def with_database(settings: Settings, role: str = embedded.SERVICE) -> Iterator[
 
 
 @contextmanager
-def as_operator() -> Iterator[Flask]:
-    """Yield the application in its context, on a database that is as the code needs it.
+def as_operator(role: str = embedded.SERVICE) -> Iterator[Flask]:
+    """Yield the application in its context, on a database that is as the code needs it; `role` as in with_database.
 
     :raises ConfigError: a setting is not right.
     :raises EmbeddedError: the embedded database cannot run here.
     :raises SchemaError: the database is not as the code needs it.
     """
-    with with_database(config.from_env(os.environ)) as settings, application(settings) as app:
+    with with_database(config.from_env(os.environ), role) as settings, application(settings) as app:
         yield app
 
 
