@@ -43,6 +43,7 @@ SEALED_BY_NOW = text(
     "SELECT s.position < (SELECT max(size) FROM audit.checkpoint) FROM audit.seal s WHERE s.event_id = :event"
 )
 LAST = 2**63 - 1
+STREAMED = {"stream_results": True, "max_row_buffer": BATCH}
 
 
 class Database:
@@ -52,12 +53,12 @@ class Database:
         self._connection = connection
 
     def _stream(self, question: Any, **given: Any) -> Iterator[Any]:
-        yield from self._connection.execute(question, given, execution_options={"yield_per": BATCH})
+        yield from self._connection.execute(question, given, execution_options=STREAMED)
 
     def events(self) -> Iterator[tuple[Event, dict[tuple[str, str], tuple[bytes, str]]]]:
         """Yield the events in the order of their ids, each with what is kept apart from it."""
-        after, result = 0, self._connection.execute(EVENTS, execution_options={"yield_per": BATCH})
-        for batch in result.partitions():
+        after, result = 0, self._connection.execute(EVENTS, execution_options=STREAMED)
+        for batch in result.partitions(BATCH):
             kept = self._private(after, batch[-1].id)
             for row in batch:
                 yield Event(*row), kept.pop(row.id, {})

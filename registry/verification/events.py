@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from registry.verification.findings import Findings
 
-FROM_BODY = ("stream", "seq", "at_us", "actor", "action", "object", "model_id", "request_id")
-"""Columns generated from the body under the same name; `number` is the body's `version`."""
+FROM_BODY = itemgetter("stream", "seq", "at_us", "actor", "action", "object")
 
-NEEDED = {"stream": str, "seq": int, "at_us": int, "action": str, "object": str, "prev": str, "changes": dict}
 BEFORE_AND_AFTER = 2
 
 
@@ -32,6 +31,21 @@ class Event(NamedTuple):
     position: int | None
     leaf: bytes | None
     pending: bool
+
+
+FIRST_COLUMN, LAST_COLUMN = Event._fields.index("stream"), Event._fields.index("request_id") + 1
+"""The columns that are generated from the body."""
+NEEDED = {
+    "stream": str,
+    "seq": int,
+    "at_us": int,
+    "actor": str,
+    "action": str,
+    "object": str,
+    "request_id": str,
+    "prev": str,
+    "changes": dict,
+}
 
 
 class Head(NamedTuple):
@@ -61,6 +75,11 @@ def read(body: str) -> dict[str, Any]:
         raise ValueError(f"it lacks {error}") from None
     found: dict[str, Any] = line
     return found
+
+
+def from_body(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What the generated columns have to be."""
+    return (*FROM_BODY(line), line.get("model_id"), line.get("version"), line["request_id"])
 
 
 class Events:
@@ -94,10 +113,11 @@ class Events:
         except ValueError as error:
             self._findings.add("hash", f"the body is no event: {error}", **where)
             return None
-        named = {name: line.get(name) for name in FROM_BODY} | {"number": line.get("version")}
-        for name, said in named.items():
-            if said != (has := getattr(event, name)):
-                self._findings.add("columns", f"the column is {has!r}, the body says otherwise", field=name, **where)
+        if from_body(line) != event[FIRST_COLUMN:LAST_COLUMN]:
+            for name, said in zip(Event._fields[FIRST_COLUMN:LAST_COLUMN], from_body(line), strict=True):
+                if said != (has := getattr(event, name)):
+                    what = f"the column is {has!r}, the body says otherwise"
+                    self._findings.add("columns", what, field=name, **where)
         return line
 
     def _chain(self, event: Event, line: Mapping[str, Any], digest: str, where: dict[str, Any]) -> None:

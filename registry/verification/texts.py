@@ -8,7 +8,6 @@ from registry.verification.events import Event
 from registry.verification.findings import Findings
 from registry.verification.replay import DIGEST
 
-SIDES = ("before", "after")
 ERASE = "audit.erase"
 
 
@@ -81,9 +80,11 @@ class Texts:
 def digests(line: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield field, side and digest of each text that an event has only the digest of."""
     for name, sides in line["changes"].items():
-        for side, value in zip(SIDES, sides, strict=True):
-            if isinstance(value, dict) and DIGEST in value:
-                yield name, side, value[DIGEST]
+        before, after = sides
+        if isinstance(before, dict) and DIGEST in before:
+            yield name, "before", before[DIGEST]
+        if isinstance(after, dict) and DIGEST in after:
+            yield name, "after", after[DIGEST]
     reason = line.get("reason")
     if isinstance(reason, dict):
         yield "reason", "after", reason.get(DIGEST, "")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.ledger.note import NoteError
@@ -224,6 +224,16 @@ def test_a_body_that_is_no_event_is_found_and_the_rest_is_looked_at(registry: Re
 def test_it_changes_nothing_and_cannot(registry: Registry) -> None:
     with database.snapshot(database.connect(registry.url, 5)) as found, pytest.raises(DBAPIError, match="read-only"):
         found.number(text("DELETE FROM audit.pending RETURNING 1"))
+
+
+def test_events_are_read_in_batches_however_many_there_are(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BATCH", 10)
+    engine, asked = database.connect(registry.url, 5), list[str]()
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    with database.snapshot(engine) as found:
+        count = sum(1 for _ in found.events())
+    batches = -(-count // 10)
+    assert sum("audit.private" in statement for statement in asked) == batches + 1
 
 
 def test_every_check_has_a_case() -> None:
