@@ -9,6 +9,7 @@ are folded by the same rules as the triggers that write them.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -188,7 +189,8 @@ def key_before(captured: Captured, key: Key, changes: Mapping[str, list[Any]]) -
 def changed(row: Row, changes: Mapping[str, list[Any]], salts: Salts) -> Row:
     """A row with the changes in it; what is NULL is left out."""
     now = dict(row)
-    for name, (_, after) in changes.items():
+    for given, (_, after) in changes.items():
+        name = sys.intern(given)  # each line brings its own copy of the name, and each row would keep them
         if after is None:
             now.pop(name, None)
         else:
