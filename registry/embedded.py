@@ -28,6 +28,7 @@ from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 import psycopg2
+from sqlalchemy import make_url
 
 from registry.config import DRIVER
 
@@ -36,8 +37,10 @@ MAJOR = 18
 PORT = 5432
 """Only part of the socket's name; no TCP port is opened."""
 DATABASE = "registry"
-OWNER = "registry"
-"""The role that the service connects as: it owns its database and is no superuser."""
+SUPERUSER = "postgres"
+"""Owns the server and the database, and upgrades its schema."""
+SERVICE, SEALER = "registry_app", "audit_sealer"
+"""The roles that the service and its sealer connect as; what they may do stands in registry/ownership.py."""
 ROOTS_SUBSTITUTE = "pgserver"
 """The user that PostgreSQL runs as when we are root, since it refuses to run as root."""
 SECONDS_TO_START = 120
@@ -56,7 +59,17 @@ class Embedded:
     """A running embedded database."""
 
     url: str
-    """For SQLAlchemy, with our driver."""
+    """For SQLAlchemy, with our driver; as the service, which owns nothing."""
+
+    @property
+    def admin_url(self) -> str:
+        """As the superuser, for upgrades."""
+        return as_role(self.url, SUPERUSER)
+
+
+def as_role(url: str, role: str) -> str:
+    """Return the URL of an embedded database for another of its roles: who gets at its socket may be any of them."""
+    return make_url(url).set(username=role).render_as_string(hide_password=False)
 
 
 @contextmanager
@@ -193,16 +206,20 @@ class _Cluster:
                 postmaster.socket_dir.rmdir()
 
     def ensure_database(self) -> str:
-        """Make our role and database if they are missing, and return the database's URL."""
+        """Make our roles and database if they are missing, and return the database's URL."""
         with closing(self._connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,))
-            if not cursor.fetchone():
-                cursor.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB")
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
-            if not cursor.fetchone():
-                cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+            for role in (SERVICE, SEALER):
+                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+                if not cursor.fetchone():
+                    cursor.execute(f"CREATE ROLE {role} LOGIN")
+            cursor.execute("SELECT datdba = %s::regrole FROM pg_database WHERE datname = %s", (SUPERUSER, DATABASE))
+            found = cursor.fetchone()
+            if not found:
+                cursor.execute(f"CREATE DATABASE {DATABASE}")
+            elif not found[0]:  # releases before the audit log's roles gave it to the service
+                cursor.execute(f"ALTER DATABASE {DATABASE} OWNER TO {SUPERUSER}")
         where = urlencode({"host": str(self._socket_dir()), "port": PORT}, quote_via=quote)  # libpq wants %20, not +
-        return f"{DRIVER}://{OWNER}@/{DATABASE}?{where}"
+        return f"{DRIVER}://{SERVICE}@/{DATABASE}?{where}"
 
     def _answers(self) -> bool:
         """Whether a server of this directory takes connections; one that is starting or stopping is waited for."""
@@ -220,7 +237,7 @@ class _Cluster:
 
     def _connect(self) -> Any:
         connection = psycopg2.connect(
-            host=str(self._socket_dir()), port=PORT, user="postgres", dbname="postgres", connect_timeout=10
+            host=str(self._socket_dir()), port=PORT, user=SUPERUSER, dbname="postgres", connect_timeout=10
         )
         connection.autocommit = True
         return connection
@@ -242,7 +259,7 @@ class _Cluster:
         shutil.rmtree(unfinished, ignore_errors=True)
         self._make_own(unfinished)
         made = self._run(
-            "initdb", "-D", unfinished.name, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+            "initdb", "-D", unfinished.name, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C",
             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--set=timezone=UTC", "--set=log_timezone=UTC",
             *([] if self._durable else ["--no-sync"]),
         )  # fmt: skip

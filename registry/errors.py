@@ -25,7 +25,12 @@ class Unauthenticated(RegistryError):
 
 
 class Forbidden(RegistryError):
-    """The principal is known but lacks the permission."""
+    """The principal is known but lacks the `permission`, for the `model` if one is named."""
+
+    def __init__(self, message: str, permission: str | None = None, model: str | None = None) -> None:
+        super().__init__(message)
+        self.permission = permission
+        self.model = model
 
 
 class NotFound(RegistryError):
@@ -90,6 +95,10 @@ class TokenNotFound(NotFound):
 
 class NotInTrash(NotFound):
     """Nothing deleted of this id or number: it never was, is not deleted, or was purged."""
+
+
+class NothingToErase(NotFound):
+    """No text is there of what was named, or it was erased already."""
 
 
 class Purged(NotFound):

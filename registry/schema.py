@@ -17,8 +17,10 @@ from alembic.script.revision import ResolutionError
 from psycopg2 import errorcodes
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
+
+from registry import ownership
 
 SCHEMA = "registry"
 MINIMUM_SERVER = 14
@@ -27,7 +29,9 @@ CONNECT_TIMEOUT_SECONDS = 5
 TO_DO = {
     errorcodes.LOCK_NOT_AVAILABLE: "another upgrade or a long transaction blocks it; nothing is half done: try again",
     errorcodes.QUERY_CANCELED: "it took too long; nothing is half done, try again at a quieter time",
-    errorcodes.INSUFFICIENT_PRIVILEGE: "the upgrade needs a database user that may create schemas in this database",
+    errorcodes.DEADLOCK_DETECTED: "it met a change under way; nothing is half done: try again",
+    errorcodes.INSUFFICIENT_PRIVILEGE: "the upgrade needs a database user that may create schemas in this database, "
+    "and a superuser where it changes the audit log of a database whose roles are separate",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "this server takes no writes; name the primary in REGISTRY_DATABASE_URL",
 }
 """What an operator can do about the errors of an upgrade that are not ours, by SQLSTATE."""
@@ -68,7 +72,8 @@ def upgrade(
 ) -> None:
     """Bring the database to the revision that this code needs, under a lock that lets one upgrade run at a time.
 
-    `say` is told of each migration before it runs.
+    Afterwards the roles are separated as far as the user may do that (registry/ownership.py). `say` is told of each
+    migration before it runs.
 
     :raises SchemaError: the database is unreachable, unsuitable, or a migration failed; those before it are done.
     """
@@ -78,6 +83,7 @@ def upgrade(
         connection.rollback()
         try:
             _migrate(connection, say)
+            ownership.settle(connection)
         except DBAPIError as error:
             raise SchemaError(_why_upgrade_failed(error)) from error
 
@@ -115,8 +121,21 @@ def _connected(url: str, connect_timeout: int) -> Iterator[Connection]:
 
 
 def _revision(connection: Connection) -> str | None:
+    """Return the revision of the database.
+
+    :raises SchemaError: the user may not read it.
+    """
     context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
-    return context.get_current_revision()
+    try:
+        return context.get_current_revision()
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != errorcodes.INSUFFICIENT_PRIVILEGE:
+            raise
+        user = connection.engine.url.username
+        raise SchemaError(
+            f"The database user {user} may not read the registry: run `registry db upgrade` as the user that owns it "
+            f"or as a superuser, and make {user} a member of {ownership.APP}."
+        ) from error
 
 
 def _server_problems(connection: Connection) -> Iterator[str]:

@@ -17,6 +17,7 @@ from gunicorn.arbiter import Arbiter
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
 from registry.db import db
+from registry.watch import Watch
 from registry.worker import Worker
 
 KEEPALIVE_SECONDS = 65
@@ -34,7 +35,7 @@ def options(settings: Settings) -> dict[str, Any]:
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
         "preload_app": True,
         "post_fork": begin_worker,
-        "post_worker_init": heed_the_parent_alone,
+        "post_worker_init": begin_work(settings),
         "when_ready": stop_gracefully,
         "on_starting": refuse_open_door(settings),
         "timeout": settings.worker_timeout_seconds,
@@ -157,6 +158,18 @@ def heed_the_parent_alone(worker: Any) -> None:
         while True:
             if worker.parent.SIG_QUEUE.get_nowait() in {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}:
                 worker.alive = False
+
+
+def begin_work(settings: Settings) -> Callable[[Any], None]:
+    """Return a hook for a worker that is ready: from now on one of them says how well the audit log is kept."""
+    watch = Watch(settings.database_url) if settings.database_url else None
+
+    def begin(worker: Any) -> None:
+        heed_the_parent_alone(worker)
+        if watch is not None:
+            watch.begin()
+
+    return begin
 
 
 def refuse_open_door(settings: Settings) -> Callable[[Any], None]:

@@ -470,3 +470,15 @@ class AuditSealer(Base):
     why: Mapped[str | None]
     since: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class AuditNoted(Base):
+    """How many events of a kind were noted of an actor in its latest minute (counted from the epoch)."""
+
+    __tablename__ = "noted"
+    __table_args__: Any = ({"schema": "audit"},)
+
+    actor: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    action: Mapped[str] = mapped_column(BYTEWISE, primary_key=True)
+    minute: Mapped[int]
+    count: Mapped[int] = mapped_column(Integer)

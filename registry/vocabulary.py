@@ -95,6 +95,11 @@ class Action(StrEnum):
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_UPDATE = "token.update"  # noqa: S105
     TOKEN_DELETE = "token.delete"  # noqa: S105
+    TOKEN_REFUSE = "token.refuse"  # noqa: S105
+    ACCESS_REFUSE = "access.refuse"
+    AUDIT_EXPORT = "audit.export"
+    SYSTEM_DDL = "system.ddl"
+    AUDIT_ERASE = "audit.erase"
     SYSTEM_RESTORE = "system.restore"
 
 

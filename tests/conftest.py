@@ -17,10 +17,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
-from sqlalchemy import make_url
+from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
-from registry import config, embedded, schema
+from registry import config, embedded, ownership, schema
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import db, transaction
@@ -97,6 +98,25 @@ def empty_database_url(server_url: str, template_url: str) -> Iterator[str]:
         yield url
 
 
+def as_role(url: str, role: str) -> str:
+    """The same database for one of the separate roles, as the service and its sealer connect."""
+    named = make_url(url)
+    if named.password:
+        execute(url, f"ALTER ROLE {role} PASSWORD '{named.password}'")
+    return named.set(username=role).render_as_string(hide_password=False)
+
+
+@contextmanager
+def superuser() -> Iterator[Connection]:
+    """A look, in a transaction, at all that is in the application's database, or a change behind everybody's back."""
+    given = os.environ.get("REGISTRY_TEST_DATABASE_URL")
+    who = make_url(given) if given else db.engine.url.set(username=embedded.SUPERUSER)
+    url = db.engine.url.set(username=who.username, password=who.password)
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        yield connection
+
+
 @contextmanager
 def application(settings: Settings) -> Iterator[Flask]:
     """The service on a database; its connections are closed afterwards."""
@@ -111,8 +131,8 @@ def application(settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture(scope="session")
 def app(database_url: str) -> Iterator[Flask]:
-    """The service on the shared database."""
-    with application(Settings(database_url=database_url, pool_size=40)) as app:
+    """The service on the shared database, in the role that owns nothing there."""
+    with application(Settings(database_url=as_role(database_url, ownership.APP), pool_size=40)) as app:
         yield app
 
 
@@ -175,5 +195,5 @@ def live(
     tmp_path_factory: pytest.TempPathFactory, database_url: str, credentials: dict[Role, tuple[Principal, str]]
 ) -> Iterator[Live]:
     """A running service on the shared database, for what speaks to one over the network."""
-    with serving(tmp_path_factory.mktemp("live"), database_url, credentials) as started:
+    with serving(tmp_path_factory.mktemp("live"), as_role(database_url, ownership.APP), credentials) as started:
         yield started

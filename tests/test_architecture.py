@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "db": {"config", "errors"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "config", "db", "tables", "domain", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema", "posture"},
     "app": {"config", "db", "faces"},
 }
 

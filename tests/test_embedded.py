@@ -98,7 +98,7 @@ def end(process: subprocess.Popen[str], number: int) -> None:
 def test_it_is_a_postgresql_18_with_a_database_of_ours_and_no_tcp_port(place: Path) -> None:
     with embedded.start(place / "data", durable=False) as database:
         assert str(ask(database.url, "SHOW server_version")).startswith("18.")
-        assert ask(database.url, "SELECT current_database() || ' ' || current_user") == "registry registry"
+        assert ask(database.url, "SELECT current_database() || ' ' || current_user") == "registry registry_app"
         assert ask(database.url, "SHOW is_superuser") == "off"
         assert ask(database.url, "SHOW listen_addresses") == ""
         assert ask(database.url, "SHOW server_encoding") == "UTF8"
@@ -114,10 +114,10 @@ def test_durability_is_only_given_up_on_request(place: Path) -> None:
 
 def test_data_is_found_again(place: Path) -> None:
     with embedded.start(place / "data", durable=False) as database:
-        ask(database.url, "CREATE TABLE t AS SELECT 42 AS answer; SELECT 1")
+        ask(database.admin_url, "CREATE TABLE t AS SELECT 42 AS answer; SELECT 1")
 
     with embedded.start(place / "data", durable=False) as database:
-        assert ask(database.url, "SELECT answer FROM t") == 42
+        assert ask(database.admin_url, "SELECT answer FROM t") == 42
 
 
 def test_the_last_one_out_stops_it(place: Path) -> None:
@@ -153,11 +153,11 @@ def test_a_database_whose_user_was_killed_is_taken_over_and_stopped(place: Path)
 
 def test_a_database_that_was_killed_itself_is_started_again(place: Path) -> None:
     with embedded.start(place) as database:
-        ask(database.url, "CREATE TABLE t AS SELECT 42 AS answer; SELECT 1")
+        ask(database.admin_url, "CREATE TABLE t AS SELECT 42 AS answer; SELECT 1")
         kill_everything(place)
 
     with embedded.start(place) as database:
-        assert ask(database.url, "SELECT answer FROM t") == 42
+        assert ask(database.admin_url, "SELECT answer FROM t") == 42
 
 
 def kill_everything(place: Path) -> None:

@@ -1,9 +1,14 @@
-"""`registry audit`: the audit log, as a list, as it grows, or as a file."""
+"""`registry audit`: the audit log, as a list, as it grows, or as a file.
+
+`registry audit verify` and `registry audit erase` are commands of their own, which work on the database. A model that
+is called so is listed by `registry audit -- verify`.
+"""
 
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +29,31 @@ WIDTHS = (19, 16, 25, 24)
 """The columns of a list that grows: nobody knows what is still to come."""
 SHOWN_BEFORE_FOLLOWING = 10
 
+COMMANDS = {
+    "verify": ("registry.cli.audit_verify", "Verify the log in the database, and the tables against it."),
+    "erase": ("registry.cli.audit_erase", "Erase a text that somebody has a right to have erased."),
+}
 
-@click.command()
+
+class WithCommands(click.Command):
+    """A command whose first word may name another one."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Leave it to that one."""
+        if args and args[0] in COMMANDS:
+            command: click.Command = getattr(import_module(COMMANDS[args[0]][0]), args[0])
+            return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say which there are."""
+        with formatter.section("Commands, on the database itself"):
+            formatter.write_dl([(name, purpose) for name, (_, purpose) in COMMANDS.items()])
+
+
+@click.command(cls=WithCommands)
 @click.argument("name", type=MODEL, required=False)
 @click.argument("version", type=NUMBER, required=False)
 @click.option("--actor", metavar="WHO", help="By whom: a name or an id.")

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from registry import config, schema
+from registry import config, embedded, schema
 from registry.cli.operator import GroupInWords, require_schema, with_database
 from registry.cli.output import say
 
@@ -16,8 +16,12 @@ def database() -> None:
 
 @database.command()
 def upgrade() -> None:
-    """Bring the schema to what this version of the registry needs. Safe to run again, and from several places."""
-    with with_database(config.from_env(os.environ)) as settings:
+    """Bring the schema to what this version of the registry needs. Safe to run again, and from several places.
+
+    Run by a superuser it also separates the roles, so that the service does not own its audit log; the service then
+    has to connect as registry_app or as a member of it. `registry doctor` says how a database stands.
+    """
+    with with_database(config.from_env(os.environ), embedded.SUPERUSER) as settings:
         url = config.database_url(settings)
         schema.upgrade(url, connect_timeout=settings.connect_timeout_seconds, say=say)
         say(f"The database is at revision {schema.current(url)}.")
@@ -26,7 +30,7 @@ def upgrade() -> None:
 @database.command()
 def current() -> None:
     """Print the database's revision and the one that this version of the registry needs."""
-    with with_database(config.from_env(os.environ)) as settings:
+    with with_database(config.from_env(os.environ), embedded.SUPERUSER) as settings:
         found = schema.current(config.database_url(settings), connect_timeout=settings.connect_timeout_seconds)
         click.echo(f"database: {found or 'none'}\ncode: {schema.head()}")
 
@@ -34,6 +38,6 @@ def current() -> None:
 @database.command()
 def check() -> None:
     """Say whether this version of the registry can work on the database; exit code 1 if not."""
-    with with_database(config.from_env(os.environ)) as settings:
+    with with_database(config.from_env(os.environ), embedded.SUPERUSER) as settings:
         require_schema(settings)
         click.echo(f"The database answers and is at revision {schema.head()}.")

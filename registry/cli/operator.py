@@ -51,10 +51,11 @@ class GroupInWords(InWords, click.Group):
 
 
 @contextmanager
-def with_database(settings: Settings) -> Iterator[Settings]:
+def with_database(settings: Settings, role: str = embedded.SERVICE) -> Iterator[Settings]:
     """Yield the settings with the URL of a running database: the one they name, or the embedded one.
 
-    The embedded one is started if it does not run, and stopped at the end if nobody else uses it.
+    The embedded one is started if it does not run, and stopped at the end if nobody else uses it; it is connected to
+    as `role`. Where the settings name a database, they say as whom.
 
     :raises EmbeddedError: the embedded database cannot run here.
     """
@@ -62,18 +63,18 @@ def with_database(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     with _ending_on_sigterm(), embedded.start(settings.data_dir) as running:
-        yield replace(settings, database_url=running.url)
+        yield replace(settings, database_url=embedded.as_role(running.url, role))
 
 
 @contextmanager
-def as_operator() -> Iterator[Flask]:
-    """Yield the application in its context, on a database that is as the code needs it.
+def as_operator(role: str = embedded.SERVICE) -> Iterator[Flask]:
+    """Yield the application in its context, on a database that is as the code needs it; `role` as in with_database.
 
     :raises ConfigError: a setting is not right.
     :raises EmbeddedError: the embedded database cannot run here.
     :raises SchemaError: the database is not as the code needs it.
     """
-    with with_database(config.from_env(os.environ)) as settings, application(settings) as app:
+    with with_database(config.from_env(os.environ), role) as settings, application(settings) as app:
         yield app
 
 

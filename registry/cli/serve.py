@@ -3,10 +3,11 @@
 import errno
 import os
 import socket
+from dataclasses import replace
 
 import click
 
-from registry import __version__, config, schema
+from registry import __version__, config, embedded, schema
 from registry.cli.operator import InWords, application, with_database
 from registry.cli.output import say
 from registry.config import ConfigError, Settings
@@ -28,17 +29,25 @@ def serve() -> None:
     """
     settings = config.from_env(os.environ)
     refuse_taken_port(settings)
-    embedded = settings.database_url is None
-    if embedded:
+    own = settings.database_url is None
+    if own:
         say(f"Starting the embedded PostgreSQL in {settings.data_dir.absolute()} ...")
     with with_database(settings) as running:
-        if embedded:
-            schema.upgrade(config.database_url(running), say=lambda step: say(f"  upgrading its schema: {step}"))
+        if own:
+            schema.upgrade(
+                as_role(running, embedded.SUPERUSER), say=lambda step: say(f"  upgrading its schema: {step}")
+            )
         with application(running) as app:
             secret = first_token(running)
         show_new_key(running)
-        with beside(running) as keep_sealing:
+        sealing = replace(running, database_url=as_role(running, embedded.SEALER)) if own else running
+        with beside(sealing) as keep_sealing:
             Server(app, running, ready=lambda: introduce(running, secret), beside=keep_sealing).run()
+
+
+def as_role(running: Settings, role: str) -> str:
+    """Return the URL of the embedded database that runs, for another role than the service's."""
+    return embedded.as_role(config.database_url(running), role)
 
 
 def refuse_taken_port(settings: Settings) -> None:

@@ -54,5 +54,7 @@ def require(principal: Principal, permission: Permission, model: str | None = No
     enough = next(role for role in Role if permission in PERMISSIONS[role])
     raise Forbidden(
         f"'{principal.name}' has the role {principal.role}, which does not include the permission '{permission}'. "
-        f"It takes a token with the role {enough} or a higher one; an administrator can make one."
+        f"It takes a token with the role {enough} or a higher one; an administrator can make one.",
+        permission,
+        model,
     )

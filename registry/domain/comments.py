@@ -127,7 +127,9 @@ def own(session: Session, principal: Principal, model: RegisteredModel, number: 
     """The comment of this number, if the principal wrote it."""
     comment = find(session, model.id, number, comment_id)
     if comment.author != principal.id:
-        raise Forbidden(f"Comment {comment_id} was written by somebody else; only its author may change it.")
+        raise Forbidden(
+            f"Comment {comment_id} was written by somebody else; only its author may change it.", Permission.COMMENT
+        )
     return comment
 
 

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.domain import access, lookup, names, paging, principals
@@ -270,6 +270,17 @@ def authenticate(session: Session, secret: str) -> Holder | None:
     principal = Principal(principals.actor_id(principal_id), name, Role(role), f"token:{token_id}")
     stale = last_used_at is None or last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
     return Holder(principal, token_id, note_use=stale)
+
+
+def spent(session: Session, secret: str) -> tuple[Principal, str] | None:
+    """Whose a token was that opens the door no more, and why; None if it never was anybody's, or still is good."""
+    question = select(Token, PrincipalRow.name).join(Token.principal).where(Token.digest == digest(secret))
+    found = session.execute(question.where(not_(and_(*valid_now())))).one_or_none()
+    if found is None:
+        return None
+    row, name = found
+    holder = Principal(principals.actor_id(row.principal_id), name, Role(row.role), f"token:{row.id}")
+    return holder, "revoked" if row.revoked_at else "expired"
 
 
 def note_use(session: Session, token_id: int) -> None:

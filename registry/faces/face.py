@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint, Response, current_app
+
+from registry.errors import RegistryError
+from registry.faces.inbound import note_refusal
 
 View = Callable[..., Any]
 Wrapper = Callable[[View], View]
@@ -16,6 +19,15 @@ class Face(Blueprint):
         super().__init__(name, import_name)
         self.wrappers = wrappers
         self.bare: dict[str, View] = {}
+
+    def refuse_with(self, render: Callable[[RegistryError], Response]) -> None:
+        """Answer a refusal in the face's own words, once it was noted where it has to be."""
+
+        def refused(error: RegistryError) -> Response:
+            note_refusal(error)
+            return render(error)
+
+        self.register_error_handler(RegistryError, refused)
 
     def add_url_rule(
         self,

@@ -4,8 +4,9 @@ from flask import Blueprint, Response, current_app, jsonify
 from marshmallow import Schema, fields, validate
 
 import registry
-from registry import schema
+from registry import posture, schema
 from registry.faces.contract import operation
+from registry.posture import Level
 
 TEXT = "text/plain"
 
@@ -18,10 +19,18 @@ class Alive(Schema):
     status = fields.String(required=True, validate=validate.Equal("ok"))
 
 
+class Audit(Schema):
+    """What keeps the audit log from being changed, and what keeps that from being enforced."""
+
+    posture = fields.String(required=True, validate=validate.OneOf([level.value for level in Level]))
+    why = fields.List(fields.String(), required=True)
+
+
 class Ready(Schema):
     """The service can work."""
 
     status = fields.String(required=True, validate=validate.Equal("ready"))
+    audit = fields.Nested(Audit, required=True)
 
 
 class NotReady(Schema):
@@ -46,17 +55,20 @@ def livez() -> Response:
 @health.get("/readyz")
 @operation(
     "Whether the service can work",
-    "The database answers and has the schema that this release expects; otherwise 503 with what is wrong.",
+    "The database answers and has the schema that this release expects; otherwise 503 with what is wrong. "
+    "How well the audit log is kept is told at most a minute late, and makes nothing unready.",
     answer=Ready,
     otherwise={503: NotReady},
     secured=False,
 )
 def readyz() -> tuple[Response, int]:
     """The database answers and has the schema that this code expects; 503 with what is wrong otherwise."""
-    problems = schema.check(current_app.config["SQLALCHEMY_DATABASE_URI"])
+    url = current_app.config["SQLALCHEMY_DATABASE_URI"]
+    problems = schema.check(url)
     if problems:
         return jsonify(status="unavailable", problems=problems), 503
-    return jsonify(status="ready"), 200
+    found = posture.lately(url)
+    return jsonify(status="ready", audit={"posture": found.level, "why": found.why}), 200
 
 
 @health.get("/health")

@@ -14,9 +14,9 @@ from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, receipts, transaction, unaudited
-from registry.domain import names, tokens
+from registry.domain import names, notes, tokens
 from registry.domain.access import ANONYMOUS, Principal
-from registry.errors import Unauthenticated, Unavailable
+from registry.errors import Forbidden, RegistryError, Unauthenticated, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 RECEIPT = "Audit-Receipt"
@@ -75,11 +75,28 @@ def caller() -> Principal:
         )
     holder = tokens.authenticate(db.session(), secret)
     if holder is None:
+        note_spent(secret)
         raise Unauthenticated("The token is unknown, has expired or was revoked.")
     if holder.note_use:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal
+
+
+def note_spent(secret: str) -> None:
+    """Have it noted if the token had been good once: somebody may have kept, or found, what was to be worthless."""
+    found = tokens.spent(db.session(), secret)
+    if found is not None:
+        holder, why = found
+        with suppress(Unavailable), transaction(holder, request_id=g.request_id) as session:
+            notes.token_refused(session, why)
+
+
+def note_refusal(error: RegistryError) -> None:
+    """Have it noted if the caller lacks a permission; whether that succeeds or not, the refusal is the answer."""
+    if isinstance(error, Forbidden):
+        with suppress(Unavailable), transaction(g.principal, request_id=g.request_id) as session:
+            notes.refused(session, error)
 
 
 def given_secret(authorization: Authorization | None) -> str | None:

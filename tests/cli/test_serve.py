@@ -23,7 +23,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from registry import embedded
+from registry.ownership import APP
 from tests.cli.running import Service, environment, free_port, registry, service, starting
+from tests.conftest import as_role
 from tests.factories import unique
 
 TOKEN = "a-token-for-these-tests-0123456789"
@@ -42,8 +44,8 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def running(tmp_path: Path, database_url: str) -> Iterator[Service]:
-    """A service on the database that tests share."""
-    with service(tmp_path, REGISTRY_DATABASE_URL=database_url, REGISTRY_ADMIN_TOKEN=TOKEN) as started:
+    """A service on the database that tests share, in the role that owns nothing there."""
+    with service(tmp_path, REGISTRY_DATABASE_URL=as_role(database_url, APP), REGISTRY_ADMIN_TOKEN=TOKEN) as started:
         yield started
 
 

@@ -40,6 +40,7 @@ from registry.domain.searching import Search
 from registry.errors import Forbidden
 from registry.tables import AuditEvent
 from registry.vocabulary import Permission, Role, Stage
+from tests.conftest import superuser
 from tests.factories import make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -268,11 +269,12 @@ def world(app: Flask) -> World:
 def everything() -> str:
     """A digest of all rows of all tables, but for the clocks of the streams, which whoever takes a lock sets."""
     ours = "schemaname IN ('registry', 'audit') AND tablename <> 'stream'"
-    tables = db.session.scalars(text(f"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE {ours}"))
-    digests = [
-        db.session.scalar(text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"))
-        for table in sorted(tables)
-    ]
+    with superuser() as connection:
+        tables = connection.scalars(text(f"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE {ours}"))
+        digests = [
+            connection.scalar(text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"))
+            for table in sorted(tables)
+        ]
     return " ".join(map(str, digests))
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from registry.db import db, transaction, unaudited
+from registry.db import db, transaction
 from registry.domain import aliases, model_versions, references, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Question, search
@@ -31,6 +31,7 @@ from registry.errors import (
 )
 from registry.tables import AliasInterval, AuditEvent, NameInterval, RegisteredModel, StageInterval
 from registry.vocabulary import Stage
+from tests.conftest import superuser
 from tests.factories import make_model, make_version, move, unique
 
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage
@@ -544,7 +545,7 @@ def test_where_two_clocks_differ_a_name_leads_to_the_model_that_took_it_last() -
 
 def set_clock_ahead(name: str) -> None:
     """As if the clock had been an hour ahead at the last change of this model."""
-    with unaudited() as session:
-        model_id = session.scalars(select(RegisteredModel.id).where(RegisteredModel.name == name)).one()
+    model_id = db.session.scalars(select(RegisteredModel.id).where(RegisteredModel.name == name)).one()
+    with superuser() as connection:
         statement = "UPDATE audit.stream SET at_us = at_us + 3600000000 WHERE stream = :stream"
-        session.execute(text(statement), {"stream": f"model:{model_id}"})
+        connection.execute(text(statement), {"stream": f"model:{model_id}"})

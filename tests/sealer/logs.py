@@ -14,9 +14,11 @@ from registry.config import Settings
 from registry.ledger import verify
 from registry.ledger.merkle import Frontier, leaf_hash, range_hash
 from registry.ledger.note import Verifier
+from registry.ownership import EVENT_TRIGGERS, SEALER
 from registry.sealer.process import connected, ready
 from registry.sealer.sealing import Sealer
 from registry.sealer.store import PUBLIC, STATE
+from tests.conftest import as_role
 
 CONTEXT = {"actor": "operator", "credential": "", "request_id": "r-1", "reason": "the disk died"}
 SET_CONTEXT = text("SELECT set_config('app.actor', 'tests', true), set_config('app.request_id', 'r-0', true)")
@@ -35,7 +37,8 @@ class Place:
 
     @property
     def settings(self) -> Settings:
-        return Settings(database_url=self.url, sealer_dir=self.directory, sealer_interval_ms=10)
+        """Those of a sealer, in the role that may do nothing else."""
+        return Settings(database_url=as_role(self.url, SEALER), sealer_dir=self.directory, sealer_interval_ms=10)
 
     @property
     def engine(self) -> Engine:
@@ -76,6 +79,8 @@ class Place:
         """Do what a superuser can: put the guards aside, and change the log."""
         tables = ("event", "seal", "checkpoint", "private")
         with self.engine.begin() as connection:
+            for guard in EVENT_TRIGGERS:
+                connection.execute(text(f"ALTER EVENT TRIGGER {guard} DISABLE"))
             for table in tables:
                 connection.execute(text(f"ALTER TABLE audit.{table} DISABLE TRIGGER USER"))
             for statement in statements:
@@ -83,6 +88,8 @@ class Place:
             for table in tables:
                 connection.execute(text(f"ALTER TABLE audit.{table} ENABLE ALWAYS TRIGGER guard_rows"))
                 connection.execute(text(f"ALTER TABLE audit.{table} ENABLE ALWAYS TRIGGER guard_truncate"))
+            for guard in EVENT_TRIGGERS:
+                connection.execute(text(f"ALTER EVENT TRIGGER {guard} ENABLE ALWAYS"))
 
     def lines(self) -> list[bytes]:
         """The export."""

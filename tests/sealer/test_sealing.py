@@ -344,7 +344,7 @@ def ours(place: Place) -> Signer:
 def test_a_checkpoint_of_somebody_else_in_our_name(place: Place, tmp_path: Path) -> None:
     place.write(3)
     place.seal()
-    forged(place, ours(Place("", tmp_path / "other")), 7)
+    forged(place, ours(Place("postgresql://unused", tmp_path / "other")), 7)
     refused(place, "the checkpoint of size 7 in the database is not ours")
 
 
@@ -386,7 +386,7 @@ def test_a_directory_that_contradicts_itself(place: Place, tmp_path: Path) -> No
     (place.directory / "key.pem").unlink()
     with pytest.raises(StoreError, match=r"key.pem is gone, but what it signed is known"):
         place.seal()
-    ours(Place("", tmp_path / "other"))
+    ours(Place("postgresql://unused", tmp_path / "other"))
     shutil.copy(tmp_path / "other" / "key.pem", place.directory)
     with pytest.raises(StoreError, match="bring both back"):
         place.seal()

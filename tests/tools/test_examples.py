@@ -12,7 +12,8 @@ from registry.db import transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR
 from registry.faces.openapi.examples import FILE, Exchange
-from tests.conftest import application
+from registry.ownership import APP
+from tests.conftest import application, as_role
 from tests.validation import faults
 from tools.examples import Answer, lasting, play
 from tools.openapi import contract
@@ -24,7 +25,7 @@ HOW_TO_RENEW = "run `make examples` and read what has changed"
 
 @pytest.fixture
 def service(empty_database_url: str) -> Iterator[Flask]:
-    with application(Settings(database_url=empty_database_url)) as app:
+    with application(Settings(database_url=as_role(empty_database_url, APP))) as app:
         yield app
 
 

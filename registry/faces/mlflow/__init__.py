@@ -5,7 +5,6 @@ The same routes are served under `/ajax-api/2.0/mlflow`, as MLflow does for its 
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
-from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.contract import operation
 from registry.faces.face import Face
@@ -53,7 +52,7 @@ def register(app: Flask) -> None:
         face = Face(name, __name__, once)
         face.before_request(inbound.authenticate)
         face.before_request(refuse_workspace)
-        face.register_error_handler(RegistryError, refuse)
+        face.refuse_with(refuse)
         registered_models.mount(face)
         model_versions.mount(face)
         app.register_blueprint(face, url_prefix=prefix)

@@ -15,6 +15,7 @@ MEANINGS = {
     "archive_existing_versions": "Whether the versions that stand in the stage go to Archived.",
     "artifact_uri": "Where the files of the version are.",
     "at": "When it was; in a query, the moment to answer for (RFC 3339, with an offset). Without it, now.",
+    "audit": "How well the audit log is kept from being changed.",
     "author": "The id of the principal who wrote it.",
     "author_name": "What that principal is called today.",
     "by": "Who did it.",
@@ -71,6 +72,8 @@ MEANINGS = {
     "order_by": "The order: fields, each with ASC or DESC behind it.",
     "page_token": "Where to go on: the token of the page before.",
     "position": "The place in the whole log, from 0 and without a gap; null until the event is sealed.",
+    "posture": "Whether the database enforces that the log is only added to (`enforced`), whether triggers do that its "
+    "owner could remove (`trigger-only`), or whether something is not as released (`broken`).",
     "problems": "What keeps the service from working.",
     "prompts": "Whether to show prompts, which are models of their own kind.",
     "proof": "The hashes of a proof, in hex. In a query: whether to prove what is answered.",
@@ -106,6 +109,7 @@ MEANINGS = {
     "version": "The number of the version.",
     "versions": "How many versions it has.",
     "wait": "How many seconds to wait for events that are not there yet.",
+    "why": "What keeps the log from being enforced, one sentence each.",
 }
 
 HASH = {"pattern": "^[0-9a-f]{64}$"}

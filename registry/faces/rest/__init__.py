@@ -3,7 +3,6 @@
 from flask import Flask, request
 
 from registry.domain import names
-from registry.errors import RegistryError
 from registry.faces import inbound
 from registry.faces.face import Face
 from registry.faces.idempotency import once
@@ -57,7 +56,7 @@ def register(app: Flask) -> None:
     face.before_request(authenticate)
     face.before_request(name_the_model)
     face.before_request(check_path)
-    face.register_error_handler(RegistryError, refuse)
+    face.refuse_with(refuse)
     subjects = (registered_models, model_versions, tags, aliases, stages, comments, trash)
     for part in (*subjects, resolve, searches, audit, proofs, snapshot, tokens):
         part.mount(face)

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from flask import Response, current_app, g, request
 from sqlalchemy.orm import Session
 
-from registry.domain import audit, audit_export
+from registry.domain import audit, audit_export, notes
 from registry.domain.audit import Entry, Events, Question
 from registry.domain.audit_export import Present
 from registry.domain.times import rfc3339
-from registry.faces.inbound import reading, reading_later
+from registry.faces.inbound import change, reading, reading_later
 
 COLUMNS = (
     "time",
@@ -101,12 +101,19 @@ FILES = tuple(form.media_type.partition(";")[0] for form in FORMATS.values())
 
 
 def export(question: Question, kind: str, *, newest_first: bool, limit: int | None) -> Response:
-    """Answer with a file of this kind that is written while it is sent."""
+    """Answer with a file of this kind that is written while it is sent. That it was taken is on record first."""
     form = FORMATS[kind]
     batches = audit_export.export(
         reading(), reading_later(), g.principal, question, form.present, newest_first=newest_first, limit=limit
     )
+    tell(question, kind, limit)
     return file(itertools.chain([form.head] if form.head else [], batches), form.media_type, "audit", kind)
+
+
+def tell(question: Question, kind: str, limit: int | None) -> None:
+    """Put on record that the caller takes events away."""
+    with change() as session:
+        notes.exported(session, question, kind, limit)
 
 
 def export_signed() -> Response | None:
@@ -118,6 +125,7 @@ def export_signed() -> Response | None:
     if found is None:
         return None
     checkpoint, batches = found
+    tell(Question(), "jsonl", None)
     end = json.dumps({"checkpoint": checkpoint.note}) + "\n"
     chunks = itertools.chain(("".join(f"{line}\n" for line in batch) for batch in batches), [end])
     return file(chunks, FORMATS["jsonl"].media_type, "audit", "jsonl")
