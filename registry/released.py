@@ -38,7 +38,7 @@ TRIGGERS = {
 }
 
 FUNCTIONS = {
-    "audit.append(text,text,text,jsonb,jsonb)": "69d0180eac98725d4938add8e0367a5ca6e1ea73988d687051c03a540544e3da",
+    "audit.append(text,text,text,jsonb,jsonb)": "bed2cded489e9accb49daea5fc1c62208e70b71427e157fa06ff50f7dff7cfe9",
     "audit.capture()": "08bfd62c1402784347e5bd4883d1d55f3bea306511d6e0d39ff09462b056bb9a",
     "audit.erase(bigint,text,text,text)": "12b05149d9a1cb9da27f09613e1a2d908872359442d8342d72ad68e658551201",
     "audit.instant(text)": "c43fa802a4a3918977b0b4f30da70c7f65d82afb950d300b498811f13101a802",
@@ -63,7 +63,7 @@ FUNCTIONS = {
     "audit_guard.rewritten()": "2dd7c811443c5775303e8a6f301e220d2c2abb82d27a7ef97cfc83c564f2d2bb",
     "audit_guard.table_of(oid,oid)": "570e7962768d6e17be06ea782c1abc0be06070c6ffe4f9a84a128d8fc6ecd098",
     "audit_guard.tell(text,text[])": "d19d8d6a4a8a6655540fb4e31a8f38d4bb2e07cebb94cfd38a1f479891cee243",
-    "registry.lexemes(text)": "095e08ff332084b3360b0bb2eaed28e538e8f210ecd27705b8ec7eb285d08ddb",
+    "registry.lexemes(text)": "90c921966253ae8b87e821312f027e84f42e412c1c93301697a2bc5f0525ff8a",
     "registry.track_alias()": "6dbcf3b9d67013529a075a02b9d275d691e9a224fbf8c84a7621148f71725736",
     "registry.track_name()": "80a0c764755d9728073785c1279ad3a842c4fbdf76e7dbc2543c35100e69fdce",
     "registry.track_stage()": "0e0dbd99da01c4cb39e2b1bfc3177ee6f13daad6d78d03b44bf534d2e0443888",

@@ -9,11 +9,12 @@ from flask import Blueprint, Response, g
 
 from registry.domain import snapshot
 from registry.domain.snapshot import Row, Snapshot, State
+from registry.domain.times import rfc3339
 from registry.faces.contract import operation
 from registry.faces.inbound import reading, reading_later
 from registry.faces.rest import schemas
 from registry.faces.rest.audit_export import file
-from registry.faces.rest.wire import load_query, rfc3339
+from registry.faces.rest.wire import load_query
 
 KIND = "application/jsonl"
 OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "digest", "storage_location", "description")
