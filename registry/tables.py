@@ -352,6 +352,7 @@ class AuditEvent(Base):
         Index("ix_event_actor", "actor", "at_us", "id"),
         Index("ix_event_action", "action", "at_us", "id"),
         Index("ix_event_request_id", "request_id", "at_us", "id"),
+        Index("ix_event_object", "object", "at_us", "id"),
         {"schema": "audit"},
     )
 

@@ -42,6 +42,7 @@ CREATE TABLE audit.checkpoint (
 
 CREATE INDEX ix_checkpoint_created_at ON audit.checkpoint (created_at, size);
 CREATE INDEX ix_checkpoint_size ON audit.checkpoint (size, created_at);
+CREATE INDEX ix_event_object ON audit.event (object, at_us, id);
 
 CREATE TABLE audit.subtree (
     height      smallint CONSTRAINT ck_subtree_height CHECK (height > 0 AND height % 8 = 0),

@@ -63,6 +63,7 @@ class WithCommands(click.Command):
     metavar="ACTION",
     help="Such as model_version.transition.",
 )
+@click.option("--subject", metavar="WHAT", help="What it was done to, as events call it: model:42/version:3, token:7.")
 @click.option("--since", type=MOMENT, help="From this moment on, such as 2026-11-24 or 3d (ago).")
 @click.option("--until", type=MOMENT, help="Before this moment.")
 @click.option("--request-id", metavar="ID", help="By this request.")

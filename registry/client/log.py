@@ -20,6 +20,7 @@ class LogCalls(Calls):
         *,
         actor: str | None = None,
         action: str | None = None,
+        subject: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         request_id: str | None = None,
@@ -28,9 +29,10 @@ class LogCalls(Calls):
     ) -> Pages[Event]:
         """Audit events: who changed what, when and why.
 
-        `since` is inclusive, `until` exclusive; `actor` is a name or an id; `order` is newest or oldest (first).
+        `since` is inclusive, `until` exclusive; `actor` is a name or an id; `subject` as events have it,
+        such as `model:42/version:3`; `order` is newest or oldest (first).
         """
-        asked = asked_of(model, version, actor, action, since, until, request_id, order)
+        asked = asked_of(model, version, actor, action, subject, since, until, request_id, order)
         return self._pages(Event, "/audit", [*asked, ("limit", str(page_size))])
 
     def follow(
@@ -41,6 +43,7 @@ class LogCalls(Calls):
         *,
         actor: str | None = None,
         action: str | None = None,
+        subject: str | None = None,
         since: datetime | None = None,
         request_id: str | None = None,
         wait: int = 0,
@@ -52,7 +55,7 @@ class LogCalls(Calls):
 
         :raises Conflict: the log does not reach to this position: it was restored from a backup.
         """
-        asked = asked_of(model, version, actor, action, since, None, request_id, None)
+        asked = asked_of(model, version, actor, action, subject, since, None, request_id, None)
         asked = [*asked, *query(after=after, wait=wait or None, limit=limit)]
         page = self._object(Call("GET", "/audit", asked))
         behind = dict(query_in(page.get("next")) or ()).get("after", after)
@@ -73,6 +76,7 @@ class LogCalls(Calls):
         format: str = "jsonl",  # noqa: A002 (the service's word)
         actor: str | None = None,
         action: str | None = None,
+        subject: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         request_id: str | None = None,
@@ -83,7 +87,7 @@ class LogCalls(Calls):
 
         :raises Unreachable: also where the stream broke off; what came before is not the whole.
         """
-        asked = asked_of(model, version, actor, action, since, until, request_id, order)
+        asked = asked_of(model, version, actor, action, subject, since, until, request_id, order)
         return self._transport.lines(Call("GET", "/audit", [*asked, ("format", format)], stream=True))
 
 
@@ -92,6 +96,7 @@ def asked_of(
     version: int | None,
     actor: str | None,
     action: str | None,
+    subject: str | None,
     since: datetime | None,
     until: datetime | None,
     request_id: str | None,
@@ -103,6 +108,7 @@ def asked_of(
         version=version,
         actor=actor,
         action=action,
+        subject=subject,
         since=since,
         until=until,
         request_id=request_id,

@@ -32,13 +32,15 @@ Texts = dict[tuple[str, str], str]
 class Question:
     """What to look for; what is None does not matter. Times are inclusive at `since`, exclusive at `until`.
 
-    `model` finds every model that has, or ever had, this name; `actor` takes a principal's name or id.
+    `model` finds every model that has, or ever had, this name; `actor` takes a principal's name or id; `subject` is
+    what events call what something was done to, such as `token:7` or `model:42/version:3`.
     """
 
     model: str | None = None
     number: int | None = None
     actor: str | None = None
     action: Action | None = None
+    subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     request_id: str | None = None
@@ -125,6 +127,8 @@ def conditions(session: Session, question: Question) -> list[ColumnElement[bool]
         found.append(AuditEvent.actor.in_(principals.ids_called(session, question.actor)))
     if question.action is not None:
         found.append(AuditEvent.action == question.action)
+    if question.subject is not None:
+        found.append(AuditEvent.object == question.subject)
     if question.since is not None:
         found.append(AuditEvent.at_us >= (question.since - EPOCH) // MICROSECOND)
     if question.until is not None:

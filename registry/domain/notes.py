@@ -40,6 +40,7 @@ def exported(session: Session, question: Question, kind: str, limit: int | None)
         "version": question.number,
         "actor": pseudonym(session, question.actor),
         "action": question.action,
+        "subject": question.subject,
         "since": question.since and question.since.isoformat(),
         "until": question.until and question.until.isoformat(),
         "request_id": question.request_id,

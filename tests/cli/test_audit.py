@@ -54,6 +54,7 @@ def test_events_are_chosen_by_all_filters(run: Run, model: str, remote: Client) 
     assert {event["version"] for event in events(run("audit", model, 2, "--json").out)} == {2}
     [moved] = events(run("audit", model, "--action", "model_version.transition", "--json").out)
     assert events(run("audit", "--request-id", str(moved["request_id"]), "--json").out)[0]["model"] == model
+    assert events(run("audit", "--subject", str(moved["subject"]), "--json").out)[0]["subject"] == moved["subject"]
     assert events(run("audit", model, "--actor", me.name, "--json", "--oldest-first").out) == whole
     assert events(run("audit", model, "--until", str(moved["at"]), "--json").out)[0]["at"] < moved["at"]  # type: ignore[operator]
     assert run("audit", model, "--since", "2099-01-01").err == "No events.\n"

@@ -21,11 +21,16 @@ from registry.domain import (
     aliases,
     audit,
     audit_export,
+    audit_tail,
+    checkpoints,
     comments,
+    erasure,
     model_versions,
+    proofs,
     references,
     registered_models,
     searching,
+    snapshot,
     stages,
     tags,
     tenures,
@@ -37,7 +42,7 @@ from registry.domain.access import ANONYMOUS, OPERATOR, Principal
 from registry.domain.audit import Question
 from registry.domain.filtering import OrderKey
 from registry.domain.searching import Search
-from registry.errors import Forbidden
+from registry.errors import Forbidden, NotFound
 from registry.tables import AuditEvent
 from registry.vocabulary import Permission, Role, Stage
 from tests.conftest import superuser
@@ -133,6 +138,24 @@ def export(session: Session, principal: Principal, question: Question) -> Iterat
     return audit_export.export(session, lambda: nullcontext(session), principal, question, lambda _, found: len(found))
 
 
+def export_signed(session: Session, principal: Principal) -> object:
+    return audit_export.signed(session, lambda: nullcontext(session), principal)
+
+
+def tail(session: Session, principal: Principal) -> object:
+    return audit_tail.read(session, principal, Question(), after=-1, limit=1)
+
+
+def past(session: Session, principal: Principal) -> object:
+    return list(snapshot.as_of(session, lambda: nullcontext(session), principal).models)
+
+
+def unsigned(call: Callable[[], object]) -> None:
+    """Nobody signs the log that tests share: whoever may read it is told so."""
+    with pytest.raises(NotFound, match="signed"):
+        call()
+
+
 def register(session: Session, principal: Principal, name: str, stage: Stage) -> object:
     return stages.register(session, principal, name, stage=stage, source="s3://b/k", tags={})
 
@@ -160,6 +183,12 @@ READING: list[tuple[Callable[..., object], Role, Call]] = [
     (audit.matching, VIEWER, lambda s, p, w: audit.matching(s, p, Question(model=w.name))),
     (audit_export.export, VIEWER, lambda s, p, w: list(export(s, p, Question(model=w.name)))),
     (audit.search, VIEWER, lambda s, p, w: audit.search(s, p, Question(model=w.name))),
+    (audit_tail.read, VIEWER, lambda s, p, w: tail(s, p)),
+    (audit_export.signed, VIEWER, lambda s, p, w: export_signed(s, p)),
+    (checkpoints.read, VIEWER, lambda s, p, w: unsigned(lambda: checkpoints.read(s, p))),
+    (proofs.inclusion, VIEWER, lambda s, p, w: unsigned(lambda: proofs.inclusion(s, p, 0))),
+    (proofs.consistency, VIEWER, lambda s, p, w: unsigned(lambda: proofs.consistency(s, p, 0))),
+    (snapshot.as_of, VIEWER, lambda s, p, w: past(s, p)),
     (tokens.search, ADMINISTRATOR, lambda s, p, w: tokens.search(s, p, limit=10)),
     (tokens.get, ADMINISTRATOR, lambda s, p, w: tokens.get(s, p, w.token)),
     (trash.models, ADMINISTRATOR, lambda s, p, w: trash.models(s, p, limit=10)),
@@ -213,11 +242,23 @@ CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (tokens.revoke, ADMINISTRATOR, lambda s, p, w: tokens.revoke(s, p, w.token)),
     (tokens.ensure_administrator, ADMINISTRATOR, lambda s, p, w: tokens.ensure_administrator(s, p, unique("given"))),
 ]
+# Here they are refused; that they work is for tests/domain/test_erasure.py, as the service's own role may not erase.
+ERASING: list[tuple[Callable[..., object], Role, Call]] = [
+    (erasure.comment, ADMINISTRATOR, lambda s, p, w: erasure.comment(s, p, w.comment, basis="law")),
+    (erasure.model_description, ADMINISTRATOR, lambda s, p, w: erasure.model_description(s, p, w.name, basis="law")),
+    (
+        erasure.version_description,
+        ADMINISTRATOR,
+        lambda s, p, w: erasure.version_description(s, p, w.name, 1, basis="law"),
+    ),
+    (erasure.reason, ADMINISTRATOR, lambda s, p, w: erasure.reason(s, p, f"model:{w.model}", 1, basis="law")),
+]
 # What takes a principal and asks for nothing itself.
 ASK_NOTHING = {
     "access.may": "is what the others ask",
     "access.require": "is how the others ask",
     "comments.own": "serves edit and delete, which have asked",
+    "erasure.check": "is how erasure asks",
     "idempotency.claim": "keys are the caller's own; what is done under one asks",
     "idempotency.keep": "serves whoever was allowed to do what it keeps the answer of",
     "idempotency.lock_number": "serves claim",
@@ -239,7 +280,7 @@ def test_every_function_that_takes_a_principal_stands_in_a_table_here() -> None:
         for _, function in inspect.getmembers(loaded, inspect.isfunction):
             if function.__module__ == loaded.__name__ and {"principal", "operator"} & parameters(function):
                 found.add(called(function))
-    assert found == {called(function) for function, _, _ in READING + CHANGING} | ASK_NOTHING.keys()
+    assert found == {called(function) for function, _, _ in READING + CHANGING + ERASING} | ASK_NOTHING.keys()
 
 
 def parameters(function: Callable[..., object]) -> set[str]:
@@ -285,7 +326,7 @@ def refuse(call: Call, principal: Principal, world: World) -> Forbidden:
     return refused.value
 
 
-@pytest.mark.parametrize(("call", "role", "least"), rows(CHANGING + READING, is_lower))
+@pytest.mark.parametrize(("call", "role", "least"), rows(CHANGING + READING + ERASING, is_lower))
 def test_a_role_that_is_too_small_is_refused_and_changes_nothing(
     world: World, call: Call, role: Role, least: Role
 ) -> None:

@@ -1,5 +1,6 @@
 """The trash: what comes back, how, and under which name; what is purged, what stays, and what is told of it later."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -419,7 +420,8 @@ def test_history_and_holders_go_on_telling_where_a_purged_version_stood(session:
     purge(delete(name, 3), 3)
     [tenure] = tenures.history(session, OPERATOR, name, PRODUCTION, limit=9).items
     assert (tenure.number, tenure.until is None) == (3, False)
-    assert tenure in tenures.holders(session, OPERATOR, name, PRODUCTION, then)
+    holders = tenures.holders(session, OPERATOR, name, PRODUCTION, then)
+    assert tenure in [replace(holder, event=None) for holder in holders]  # only the past says by which event
     moves = transitions.search(session, OPERATOR, name, 3, limit=9).items
     assert [(move.before, move.after) for move in moves] == [
         (None, None),

@@ -16,7 +16,7 @@ from registry.faces.rest.wire import load_query
 EVENTS = schemas.Events()
 TAIL = schemas.Tail()
 PAGE = 100
-FILTERS = ("actor", "action", "since", "until", "request_id")
+FILTERS = ("actor", "action", "subject", "since", "until", "request_id")
 
 
 @operation(

@@ -161,7 +161,8 @@ class ResolveQuery(ProvenAt):
 
 
 class VersionAuditQuery(PageQuery):
-    """Which audit events to show, and how. `since` is inclusive, `until` exclusive; `actor` is a name or an id.
+    """Which audit events to show, and how. `since` is inclusive, `until` exclusive; `actor` is a name or an id;
+    `subject` is what the events themselves call it, such as `token:7` or `model:42/version:3`.
 
     `format`: `json` answers with a page, newest first, of 100 events where no limit is given and of 1000 at most;
     `jsonl` and `csv` with a file of everything, oldest first, unless there is a limit. Where nothing else is asked,
@@ -174,6 +175,7 @@ class VersionAuditQuery(PageQuery):
 
     actor = Text(load_default=None)
     action = fields.Enum(Action, by_value=True, load_default=None)
+    subject = Text(load_default=None)
     since = Time(load_default=None)
     until = Time(load_default=None)
     request_id = Text(load_default=None)

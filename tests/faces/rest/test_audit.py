@@ -96,10 +96,18 @@ def test_the_events_of_one_request(client: FlaskClient) -> None:
     assert seqs(client, f"{LOG}?request_id={request_id}x") == []
 
 
-def test_the_events_of_one_request_come_from_their_index(session: Session) -> None:
+def test_the_events_of_one_subject(client: FlaskClient, name: str) -> None:
+    subject = client.get(f"{of(name)}?version=1&limit=1").get_json()["items"][0]["subject"]
+    assert seqs(client, f"{LOG}?subject={subject}") == seqs(client, f"{of(name)}?subject={subject}") == [5, 3, 2]
+    assert len(client.get(f"{LOG}?subject={subject}&format=csv").text.splitlines()) == 1 + 3
+    assert seqs(client, f"{LOG}?subject={subject}0") == []
+
+
+@pytest.mark.parametrize("column", ["request_id", "object"])
+def test_the_events_of_one_request_or_subject_come_from_their_index(session: Session, column: str) -> None:
     session.execute(text("SET LOCAL enable_seqscan = off"))
-    plan = session.scalars(text("EXPLAIN SELECT * FROM audit.event WHERE request_id = 'r' ORDER BY at_us, id LIMIT 9"))
-    assert "ix_event_request_id" in "\n".join(plan)
+    plan = session.scalars(text(f"EXPLAIN SELECT * FROM audit.event WHERE {column} = 'r' ORDER BY at_us, id LIMIT 9"))
+    assert f"ix_event_{column}" in "\n".join(plan)
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
