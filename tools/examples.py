@@ -37,6 +37,7 @@ CHANGING = (
     (re.compile(r"(?<=db_user)(\W+)\w+"), "<user>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\b(?!c0ffee|9f86d081)[0-9a-f]{32,64}\b"), "<digest>"),
+    (re.compile(r"(?<=<digest>,)\d*(?=\\r\\n)"), "<position>"),
     (re.compile(r"page_token=[^&\"]+"), "page_token=<token>"),
     (re.compile(r"(?<=position)(\W+)(\d+|null)"), "<position>"),
     (re.compile(r"(?<=after=)\d+"), "<position>"),

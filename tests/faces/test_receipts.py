@@ -16,6 +16,7 @@ from registry.domain.access import OPERATOR
 from registry.ledger import verify
 from registry.tables import AuditEvent
 from registry.vocabulary import Role, Stage
+from tests.conftest import superuser
 from tests.faces.test_statements import counted
 from tests.factories import make_model, make_version, unique
 
@@ -162,12 +163,12 @@ def failing_at_commit(change: Callable[[], tuple[TestResponse, str]]) -> TestRes
         "CREATE CONSTRAINT TRIGGER z_late AFTER INSERT ON registry.registered_model_tags "
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.key = 'k') EXECUTE FUNCTION registry.refuse_late()"
     )
-    with db.engine.begin() as connection:
+    with superuser() as connection:
         connection.exec_driver_sql(create)
     try:
         return change()[0]
     finally:
-        with db.engine.begin() as connection:
+        with superuser() as connection:
             connection.exec_driver_sql("DROP FUNCTION registry.refuse_late() CASCADE")
 
 

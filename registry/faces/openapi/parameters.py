@@ -135,7 +135,7 @@ def answer_headers(route: Route) -> dict[str, Any]:
 def etag(route: Route) -> dict[str, Any]:
     """The ETag, where the answer is what a GET of the resource says."""
     shows = route.verb in {"get", "patch"} or route.operation.status == CREATED
-    if not (route.is_rest and shows and route.operation.answer) or route.is_secret:
+    if not (route.is_rest and shows and route.operation.answer) or route.is_secret or route.is_text:
         return {}
     # A file is sent piece by piece: its content is not known when it begins.
     return {"ETag": ANSWER_HEADERS["ETag"] | {"required": False} if route.operation.files else "ETag"}

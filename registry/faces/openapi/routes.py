@@ -68,7 +68,12 @@ class Route:
     @property
     def is_conditional(self) -> bool:
         """Whether it heeds `If-Match` and `If-None-Match`: our own face does, where there is something to read."""
-        return self.is_rest and self.is_readable
+        return self.is_rest and self.is_readable and not self.is_text
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the answer is a text or a file and never JSON; such answers have no ETag."""
+        return isinstance(self.operation.answer, str)
 
     @property
     def is_idempotent_by_key(self) -> bool:

@@ -26,7 +26,7 @@ FILTERS = ("actor", "action", "subject", "since", "until", "request_id")
     query=schemas.AuditQuery,
     answer=schemas.Events,
     files=FILES,
-    also=(404,),
+    also=(404, 409),
 )
 def search() -> dict[str, Any] | Response:
     """GET /audit."""
@@ -40,6 +40,7 @@ def search() -> dict[str, Any] | Response:
     query=schemas.ModelAuditQuery,
     answer=schemas.Events,
     files=FILES,
+    also=(409,),
 )
 def of_model(name: str) -> dict[str, Any] | Response:
     """GET /models/<name>/audit."""
@@ -53,6 +54,7 @@ def of_model(name: str) -> dict[str, Any] | Response:
     query=schemas.VersionAuditQuery,
     answer=schemas.Events,
     files=FILES,
+    also=(409,),
 )
 def of_version(name: str, number: int) -> dict[str, Any] | Response:
     """GET /models/<name>/versions/<number>/audit."""

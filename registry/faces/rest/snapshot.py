@@ -27,6 +27,7 @@ OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "dig
     "A text that was erased is its salted digest.",
     query=schemas.SnapshotQuery,
     answer=KIND,
+    files=(KIND,),
 )
 def as_of() -> Response:
     """GET /snapshot."""
