@@ -16,6 +16,7 @@ from gunicorn.app.base import BaseApplication
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
 from registry.db import db
+from registry.metrics.workers import choose_part, leave_part, take_part
 from registry.worker import Worker
 
 KEEPALIVE_SECONDS = 65
@@ -32,7 +33,9 @@ def options(settings: Settings) -> dict[str, Any]:
         "threads": settings.threads,
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
         "preload_app": True,
+        "pre_fork": choose_part,
         "post_fork": begin_worker,
+        "child_exit": leave_part,
         "post_worker_init": heed_the_parent_alone,
         "when_ready": stop_gracefully,
         "on_starting": refuse_open_door(settings),
@@ -110,6 +113,7 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
     application: Flask = worker.app.wsgi()
     with application.app_context():
         db.engine.dispose(close=False)
+    take_part(worker)
     worker.parent = arbiter
 
 

@@ -26,11 +26,13 @@ MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "client": set(),
-    "db": {"config", "errors"},
+    "facts": {"vocabulary"},
+    "db": {"config", "errors", "facts"},
+    "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema"},
-    "app": {"config", "db", "faces"},
+    "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema"},
+    "app": {"config", "db", "faces", "metrics"},
 }
 
 
@@ -96,6 +98,7 @@ OPEN = {
     "/readyz",
     "/health",
     "/version",
+    "/metrics",
     "/openapi.json",
     "/docs",
     "/api/3.0/mlflow/server-info",

@@ -124,6 +124,11 @@ def reading() -> Session:
     return db.session()
 
 
+def step_back() -> None:
+    """Give this request's connection back while it waits for something."""
+    db.session.rollback()
+
+
 def reading_later() -> Callable[[], AbstractContextManager[Session]]:
     """What opens a session for one question after the request has ended, while its answer is still being sent.
 
