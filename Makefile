@@ -53,7 +53,9 @@ check: lint types test ## all that a commit has to pass, but for test-mlflow and
 
 lock: $(VENV)/.dev ## choose the newest versions that pyproject.toml allows, and write them down
 	$(COMPILE) --generate-hashes --build-deps-for editable --extra embedded -o requirements.lock pyproject.toml
-	$(COMPILE) --generate-hashes --build-deps-for editable --extra embedded --extra dev -c requirements.lock \
+	$(COMPILE) --generate-hashes --build-deps-for editable --extra embedded --extra otel -c requirements.lock \
+		-o requirements-otel.lock pyproject.toml
+	$(COMPILE) --generate-hashes --build-deps-for editable --extra embedded --extra otel --extra dev -c requirements-otel.lock \
 		-o requirements-dev.lock pyproject.toml
 	$(COMPILE) -o requirements/mlflow3.lock requirements/mlflow3.in
 	$(COMPILE) -o requirements/mlflow2.lock requirements/mlflow2.in

@@ -6,6 +6,9 @@ from flask import Flask
 
 from registry import config, db, faces
 from registry.config import ConfigError, Settings
+from registry.metrics.board import Board
+from registry.metrics.meters import Meters, counted
+from registry.metrics.workers import parts
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -24,6 +27,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
-    db.init(app, settings, settings.database_url)
+    meters = app.extensions["meters"] = Meters(Board(parts(settings.workers)))
+    app.extensions["watchers"] = [meters.happened]
+    db.init(app, settings, settings.database_url, counted(lambda: meters.board))
     faces.register(app)
     return app

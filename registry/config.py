@@ -205,6 +205,11 @@ class Settings:
         f"The first administrator's token, at least {SHORTEST_TOKEN} characters, for unattended installations.",
         shown="made and printed once", secret=True,
     )
+    metrics_token: str | None = _setting(
+        None, "METRICS_TOKEN", _admin_token,
+        "What `/metrics` then wants as a Bearer token; without it, it is open to whoever reaches the service.",
+        shown="none", secret=True,
+    )
     tracking_url: str | None = _setting(
         None, "TRACKING_URL", _tracking_url,
         "MLflow tracking server that is asked where a logged model (`models:/m-…`) lies when a version is created.",

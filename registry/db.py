@@ -16,9 +16,11 @@ from sqlalchemy import bindparam, event, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.pool import QueuePool
 
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable
+from registry.facts import Fact
 
 db = SQLAlchemy()
 
@@ -33,6 +35,7 @@ BROKEN = "broken"  # a block inside it has failed
 WROTE = "wrote"  # something was written since its receipts were asked for
 AUDITED = "audited"
 """An option of a statement; false where it writes to a table that has no place in the log."""
+FACTS = "facts"  # what will have happened if it is committed
 
 SET_CONTEXT = select(
     func.set_config("app.actor", bindparam("actor"), True),
@@ -56,10 +59,11 @@ class Actor(Protocol):
         """What it proved its identity with, such as `token:9`; empty if nothing."""
 
 
-def init(app: Flask, settings: Settings, url: str) -> None:
+def init(app: Flask, settings: Settings, url: str, pool: type[QueuePool] = QueuePool) -> None:
     """Connect the application to the PostgreSQL at `url`."""
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings) | {"poolclass": pool}
+    app.extensions.setdefault("watchers", [])
     db.init_app(app)
 
 
@@ -122,6 +126,8 @@ def transaction(
 def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
     """The outermost block: it begins and ends the transaction."""
     session.info.pop(WROTE, None)
+    facts: list[Fact] = []
+    session.info[FACTS] = facts
     try:
         with unaudited(dry_run=dry_run):
             session.info["settings"] = current_app.config["REGISTRY"]
@@ -132,12 +138,15 @@ def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[
     finally:
         session.info.pop(TOLD, None)
         session.info.pop(BROKEN, None)
+        session.info.pop(FACTS, None)
+    if not dry_run:
+        announce(facts)
 
 
 @contextmanager
 def joined(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
     """A block inside another one: it leaves the transaction to it, and the database as it was told before."""
-    outer, wrote = session.info[TOLD], session.info.get(WROTE, False)
+    outer, wrote, known = session.info[TOLD], session.info.get(WROTE, False), len(session.info[FACTS])
     try:
         savepoint = session.begin_nested() if dry_run else None
         tell(session, told)
@@ -146,10 +155,22 @@ def joined(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator
         if savepoint is not None:
             savepoint.rollback()  # what the database was told goes back along with the changes
             session.info.update({TOLD: outer, WROTE: wrote})
+            del session.info[FACTS][known:]
         tell(session, outer)
     except BaseException:
         session.info[BROKEN] = True
         raise
+
+
+def note(session: Session, fact: Fact) -> None:
+    """Have those who watch the service told of a fact once this transaction is committed, and not at all otherwise."""
+    session.info[FACTS].append(fact)
+
+
+def announce(facts: list[Fact]) -> None:
+    """Tell those who watch the service (`app.extensions["watchers"]`) what has happened."""
+    for watcher in current_app.extensions["watchers"] if facts else ():
+        watcher(facts)
 
 
 def tell(session: Session, told: dict[str, str]) -> None:

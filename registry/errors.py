@@ -11,6 +11,12 @@ class RegistryError(Exception):
         super().__init__(message)
         self.message = message
 
+    @property
+    def rule(self) -> str:
+        """What to call the rule that refuses, for those who count: the class in small letters, as `stage-empty`."""
+        name = type(self).__name__
+        return "".join("-" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("-")
+
 
 class Invalid(RegistryError):
     """The request makes no sense, whatever the state of the registry. `field` names the culprit if there is one."""

@@ -17,6 +17,7 @@ from gunicorn.arbiter import Arbiter
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
 from registry.db import db
+from registry.metrics.workers import choose_part, leave_part, take_part
 from registry.watch import Watch
 from registry.worker import Worker
 
@@ -34,7 +35,9 @@ def options(settings: Settings) -> dict[str, Any]:
         "threads": settings.threads,
         # The application is made once and then forked: the workers share its memory. It opens no connection before.
         "preload_app": True,
+        "pre_fork": choose_part,
         "post_fork": begin_worker,
+        "child_exit": leave_part,
         "post_worker_init": begin_work(settings),
         "when_ready": stop_gracefully,
         "on_starting": refuse_open_door(settings),
@@ -143,6 +146,7 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
     with application.app_context():
         db.engine.dispose(close=False)
     application.extensions["stopping"] = lambda: not worker.alive
+    take_part(worker)
     worker.parent = arbiter
 
 

@@ -27,11 +27,13 @@ MAY_IMPORT = {
     "config": set(),
     "client": set(),
     "ledger": set(),
-    "db": {"config", "errors"},
+    "facts": {"vocabulary"},
+    "db": {"config", "errors", "facts"},
+    "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "config", "db", "tables", "domain", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "schema", "posture"},
-    "app": {"config", "db", "faces"},
+    "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "ledger"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture"},
+    "app": {"config", "db", "faces", "metrics"},
 }
 
 
@@ -97,6 +99,7 @@ OPEN = {
     "/readyz",
     "/health",
     "/version",
+    "/metrics",
     "/openapi.json",
     "/docs",
     "/api/3.0/mlflow/server-info",

@@ -1,5 +1,6 @@
 """What is installed, and from what: the wheel, the lock files, the commands of the Makefile."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements/mlflow2.lock", "requirements/mlflow3.lock"]
+HASHED = ["requirements.lock", "requirements-otel.lock", "requirements-dev.lock"]
+LOCKS = [*HASHED, "requirements/mlflow2.lock", "requirements/mlflow3.lock"]
 
 
 def test_the_list_of_packages_is_complete() -> None:
@@ -59,7 +61,7 @@ def test_a_lock_pins_everything_and_names_no_place_to_download_from(lock: str) -
     assert not [line for line in lines if "://" in line or line.startswith("-")]
 
 
-@pytest.mark.parametrize("lock", LOCKS[:2])
+@pytest.mark.parametrize("lock", HASHED)
 def test_what_the_service_runs_on_is_pinned_by_hash(lock: str) -> None:
     text = (ROOT / lock).read_text()
     blocks = re.split(r"\n(?=[a-z0-9])", text)[1:]
@@ -72,6 +74,22 @@ def test_the_lock_has_every_dependency_that_the_project_declares() -> None:
     pinned = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 
     assert {re.split(r"[<>=\[]", requirement)[0] for requirement in declared} <= pinned
+
+
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ]+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("extra", ["embedded", "otel", "dev"])
+def test_the_lock_of_developers_has_every_extra(extra: str) -> None:
+    declared = PROJECT["project"]["optional-dependencies"][extra]
+
+    assert {re.split(r"[<>=\[]", requirement)[0] for requirement in declared} <= set(pins("requirements-dev.lock"))
+
+
+@pytest.mark.parametrize(("small", "large"), [*itertools.pairwise(HASHED)])
+def test_locks_agree(small: str, large: str) -> None:
+    assert pins(small).items() <= pins(large).items()
 
 
 def test_make_help_lists_every_command() -> None:

@@ -6,10 +6,12 @@ from typing import Unpack
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from registry.db import note
 from registry.domain import access, lookup, model_versions, registered_models, tenures
 from registry.domain.access import Principal
 from registry.domain.model_versions import Locked, Registration
 from registry.errors import Conflict, Invalid
+from registry.facts import Moved
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -48,9 +50,12 @@ def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[Mode
     """Archive those who make way, then let the version take its place; all at one time."""
     for other in make_way:
         if other is not held.version:
+            note(session, Moved(Stage(other.stage), Stage.ARCHIVED))
             other.stage = Stage.ARCHIVED
             other.updated_at = held.instant
     session.flush()  # who makes way is written down before who comes
+    if held.version.stage != to:
+        note(session, Moved(Stage(held.version.stage), to))
     held.version.stage = to
     held.version.updated_at = held.instant
     held.model.updated_at = held.instant

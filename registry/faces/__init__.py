@@ -8,8 +8,9 @@ from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 
 from registry.db import translate
 from registry.errors import RegistryError
-from registry.faces import inbound, mlflow, rest
+from registry.faces import inbound, measuring, mlflow, rest
 from registry.faces.health import health
+from registry.faces.metrics import prometheus
 from registry.faces.openapi import docs
 
 OK, NO_CONTENT = 200, 204
@@ -18,12 +19,16 @@ MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 
 def register(app: Flask) -> None:
     """Mount all faces."""
+    app.before_request(measuring.begin)
+    app.after_request(measuring.end)  # the last to see the answer: they run in the opposite order
+    app.teardown_request(measuring.forget)
     app.before_request(inbound.identify)
     app.before_request(inbound.receive)
     app.after_request(outbound)
     mlflow.register(app)
     rest.register(app)
     app.register_blueprint(health)
+    app.register_blueprint(prometheus)
     app.register_blueprint(docs)
     app.register_error_handler(RegistryError, refuse)
     app.register_error_handler(HTTPException, refuse_http)

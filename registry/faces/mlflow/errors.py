@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from registry import errors
 from registry.errors import InFlight, RegistryError, Unavailable
+from registry.faces import measuring
 from registry.faces.inbound import CHALLENGE
 
 CODES: dict[type[RegistryError], tuple[str, int]] = {
@@ -46,6 +47,7 @@ def code_of(error: RegistryError) -> tuple[str, int]:
 
 def refuse(error: RegistryError) -> Response:
     """Render a refusal of the registry."""
+    measuring.refused(error)
     code, status = code_of(error)
     response = render(code, error.message, status)
     if code == "UNAUTHENTICATED":

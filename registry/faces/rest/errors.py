@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from registry import errors
 from registry.domain.times import rfc3339
 from registry.errors import Conflict, InFlight, Invalid, RegistryError, Unavailable
+from registry.faces import measuring
 from registry.faces.inbound import CHALLENGE
 from registry.vocabulary import HTTP_PROBLEMS, http_problem
 
@@ -73,6 +74,7 @@ def kind_of(error: RegistryError) -> type[RegistryError]:
 
 def refuse(error: RegistryError) -> Response:
     """Render a refusal of the registry."""
+    measuring.refused(error)
     kind = kind_of(error)
     response = render(slug_of(kind), error.message, STATUSES[kind], members(error))
     if kind is errors.Unauthenticated:

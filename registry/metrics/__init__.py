@@ -1,0 +1,1 @@
+"""What the service counts of itself, right across its workers, for Prometheus."""
