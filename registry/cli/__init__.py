@@ -35,6 +35,10 @@ COMMANDS: Table = {
     "Run a registry": {
         "serve": ("registry.cli.serve:serve", "Serve the registry until Ctrl-C or SIGTERM."),
         "db": ("registry.cli.database:database", "Upgrade or look at the database's schema."),
+        "import-mlflow": (
+            "registry.cli.import_mlflow:import_mlflow",
+            "Bring over what an MLflow server has.",
+        ),
         "token": ("registry.cli.tokens:token", "Make, list and revoke tokens."),
         "doctor": ("registry.cli.doctor:doctor", "Say how well the audit log is kept, and what would keep it better."),
         "sealer": ("registry.cli.sealer:sealer", "Seal the audit log; print its key; go on after a restore."),

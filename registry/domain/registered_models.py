@@ -127,15 +127,20 @@ def create(
     return detail(session, name)
 
 
-def insert_model(session: Session, principal: Principal, name: str, description: str | None) -> int | None:
-    """Insert the row, at the instant of its new stream; None if another transaction has just taken the name."""
+def insert_model(
+    session: Session, principal: Principal, name: str, description: str | None, *, born: datetime | None = None
+) -> int | None:
+    """Insert the row, at the instant of its new stream; None if another transaction has just taken the name.
+
+    `born` is when it was made first, if that was elsewhere.
+    """
     model_id = session.scalar(text("SELECT nextval(pg_get_serial_sequence('registry.registered_models', 'id'))"))
     instant = session.scalar(select(func.audit.instant(f"model:{model_id}")))
     row = insert(RegisteredModel).values(
         id=model_id,
         name=name,
         description=description or None,
-        created_at=instant,
+        created_at=born or instant,
         updated_at=instant,
         created_by=principal.id,
     )

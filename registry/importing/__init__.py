@@ -1,0 +1,1 @@
+"""Brings what other registries hold into this one."""
