@@ -19,18 +19,27 @@ class Signed(NamedTuple):
 
 
 class Restore(NamedTuple):
-    """What a `system.restore` event admits: an epoch ended, and up to this size its checkpoints still hold."""
+    """What a `system.restore` event admits: one epoch ended and another began, at the position of the event.
 
+    Up to the size `borne_out` the checkpoints from before it still hold.
+    """
+
+    ended: str
+    began: str
     borne_out: int
+    position: int | None
 
 
 class Seals:
     """Takes the leaves in the order of their positions, and the checkpoints in that of their sizes."""
 
-    def __init__(self, findings: Findings, key: Verifier | None, restores: Mapping[str, Restore]) -> None:
+    def __init__(self, findings: Findings, key: Verifier | None, restores: Iterable[Restore]) -> None:
         self._findings = findings
         self._key = key
         self._restores = restores
+        self._sizes: dict[int, int] = {}
+        """By epoch, the size of the largest checkpoint that is borne out."""
+        self._admitted: list[tuple[Signed, str, list[Restore]]] = []
         self.tree = Frontier()
         self.checkpoints = 0
         self.last: Checkpoint | None = None
@@ -53,6 +62,8 @@ class Seals:
         while one is not None:
             self._compare(one, None)
             one = next(waiting, None)
+        for admitted in self._admitted:
+            self._judge(*admitted)
 
     def _hold(self, waiting: Iterator[Signed], one: Signed | None) -> Signed | None:
         """Compare all checkpoints of the tree's size; return the next larger one."""
@@ -68,18 +79,30 @@ class Seals:
         except NoteError as error:
             self._add(one, f"is not signed: {error}")
             return
+        epoch = _epoch(checkpoint.origin, self._key)
         if checkpoint.root == root:
-            if self.last is None or _epoch(checkpoint, self._key) >= _epoch(self.last, self._key):
+            self._sizes[epoch] = max(one.size, self._sizes.get(epoch, 0))
+            if self.last is None or epoch >= _epoch(self.last.origin, self._key):
                 self.last, self.last_note = checkpoint, one.note
             return
         what = f"of {one.size} events is not borne out: " + (
             f"only {self.tree.size} are sealed" if root is None else f"the first {one.size} have another root"
         )
-        restore = self._restores.get(one.origin)
-        if restore is not None and one.size > restore.borne_out:
+        later = [each for each in self._restores if _epoch(each.ended, self._key) >= epoch]
+        self._admitted.append((one, what, [each for each in later if each.borne_out < one.size]))
+
+    def _judge(self, one: Signed, what: str, restores: list[Restore]) -> None:
+        """Let a restore explain it if the key has signed the epoch that it began: only the sealer begins one."""
+        if any(self._signed_since(restore) for restore in restores):
             self.notes.append(f"The checkpoint {one.origin} {what}. A system.restore event says so, and why.")
         else:
             self._add(one, what)
+
+    def _signed_since(self, restore: Restore) -> bool:
+        """Whether a checkpoint of the epoch that a restore began, or of a later one, covers the event of it."""
+        began = _epoch(restore.began, self._key)
+        sizes = [size for epoch, size in self._sizes.items() if epoch >= began > _epoch(restore.ended, self._key)]
+        return restore.position is not None and max(sizes, default=0) > restore.position
 
     def _open(self, one: Signed) -> Checkpoint:
         if self._key is None:
@@ -87,7 +110,7 @@ class Seals:
         checkpoint = self._key.open(one.note)
         if (checkpoint.size, checkpoint.origin) != (one.size, one.origin):
             raise NoteError("it stands under another origin or size than it was signed for")
-        if _epoch(checkpoint, self._key) == 0:
+        if _epoch(checkpoint.origin, self._key) == 0:
             raise NoteError(f"it is of the log {checkpoint.origin}")
         return checkpoint
 
@@ -96,13 +119,13 @@ class Seals:
         self._findings.add("checkpoints", f"the checkpoint {one.origin}{one.source} {what}", position=position)
 
 
-def _epoch(checkpoint: Checkpoint, key: Verifier | None) -> int:
-    """The number of the epoch, from 1; 0 if the checkpoint is of another log than the key."""
+def _epoch(origin: str, key: Verifier | None) -> int:
+    """The number of the epoch, from 1; 0 if the origin is of another log than the key."""
     name = key.name if key else ""
-    if checkpoint.origin == name:
+    if origin == name:
         return 1
-    number = checkpoint.origin.removeprefix(f"{name}/")
-    return int(number) if number != checkpoint.origin and number.isdecimal() else 0
+    number = origin.removeprefix(f"{name}/")
+    return int(number) if number != origin and number.isdecimal() else 0
 
 
 def in_order(stored: Iterable[Signed], kept: Iterable[Signed]) -> Iterator[Signed]:
@@ -119,9 +142,10 @@ def outside(note: str, key: Verifier, name: str) -> Signed:
     return Signed(checkpoint.size, checkpoint.origin, note, f" (kept in {name})")
 
 
-def restore_of(line: Mapping[str, Any]) -> tuple[str, Restore] | None:
-    """The epoch that a `system.restore` event ends, and what of it holds."""
+def restore_of(line: Mapping[str, Any], position: int | None) -> Restore | None:
+    """What a `system.restore` event says."""
     try:
-        return str(line["changes"]["origin"][0]), Restore(int(line["changes"]["borne_out"][1]))
+        ended, began = line["changes"]["origin"]
+        return Restore(str(ended), str(began), int(line["changes"]["borne_out"][1]), position)
     except (KeyError, TypeError, ValueError, IndexError):
         return None

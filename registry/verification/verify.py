@@ -61,7 +61,7 @@ class Verification:
         self.findings = Findings()
         self.state = State()
         self._texts = Texts(self.findings)
-        self._restores: dict[str, Restore] = {}
+        self._restores: list[Restore] = []
 
     def run(self, engine: Engine) -> Report:
         """Check everything."""
@@ -81,8 +81,8 @@ class Verification:
             if line is None:
                 continue
             self._texts.take(event, line, kept)
-            if event.action == "system.restore" and (restore := restore_of(line)):
-                self._restores[restore[0]] = restore[1]
+            if event.action == "system.restore" and (restore := restore_of(line, event.position)):
+                self._restores.append(restore)
             self._replay(line, {place: salt for place, (salt, _) in kept.items()}, event.position)
         self._texts.finish()
         if found.strangers:

@@ -305,6 +305,26 @@ def test_a_database_that_was_rewound_whole_is_found_by_the_checkpoint_alone(
     assert sealer_then(registry) == REFUSES
 
 
+ADMITS = (
+    'SELECT audit.restore(\'{"origin": ["model-registry/audit", "model-registry/audit/2"], "size": [81, 0], '
+    '"root": ["", ""], "borne_out": [null, 0]}\')'
+)
+
+
+def test_a_restore_that_only_the_database_tells_of_explains_nothing(registry: Registry) -> None:
+    """A superuser can write the event that admits a restore, but no checkpoint of the epoch that it would begin."""
+    *_, kept = registry.notes()
+    rewrite(registry)
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("SELECT set_config('app.actor', 'o', true), set_config('app.request_id', 'r', true)")
+        connection.exec_driver_sql(ADMITS)
+    registry.seal()
+
+    report = registry.check(kept)
+    assert found_by(report) == {"checkpoints"}
+    assert report.notes == []
+
+
 def test_a_rewritten_history_is_recomputed_rightly(registry: Registry) -> None:
     """The tool of these tests by itself: what it writes back unchanged is unchanged."""
     before = registry.ask("SELECT id, body, hash FROM audit.event ORDER BY id")

@@ -202,6 +202,35 @@ def test_a_restore_that_an_event_admits_is_a_note_and_no_divergence(registry: Re
     assert "A system.restore event says so" in admitted.notes[0]
 
 
+def cut_back_to(registry: Registry, size: int) -> None:
+    """Bring back the seals and checkpoints of an earlier day; the events wait for the sealer once more."""
+    registry.silently(
+        f"INSERT INTO audit.pending SELECT event_id FROM audit.seal WHERE position >= {size}",
+        f"DELETE FROM audit.seal WHERE position >= {size}",
+        f"DELETE FROM audit.checkpoint WHERE size > {size}",
+    )
+
+
+def test_a_second_restore_to_before_the_first_one_explains_checkpoints_of_all_epochs(registry: Registry) -> None:
+    *_, kept = registry.notes()
+    for size in (60, 50):
+        cut_back_to(registry, size)
+        restores = "(SELECT id FROM audit.event WHERE action = 'system.restore')"
+        registry.silently(
+            f"DELETE FROM audit.pending WHERE event_id IN {restores}",
+            f"DELETE FROM audit.private WHERE event_id IN {restores}",
+            "DELETE FROM audit.event WHERE action = 'system.restore'",
+            "DELETE FROM audit.stream WHERE stream = 'system:restore'",
+        )
+        with registry.sealer() as sealer:
+            sealer.new_epoch({"actor": "o", "credential": "", "request_id": "r", "reason": "the disk died"})
+        registry.seal()
+    report = registry.check(kept)
+    assert report.divergences == {}, report.first_divergences
+    assert report.origin == "model-registry/audit/3"
+    assert "model-registry/audit of" in report.notes[0]
+
+
 def test_a_broken_log_is_reported_from_its_first_fault_and_not_without_end(registry: Registry) -> None:
     registry.silently("UPDATE audit.event SET hash = '\\x00'")
     report = registry.check()
