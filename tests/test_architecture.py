@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing"},
     "app": {"config", "db", "faces", "metrics"},
 }
 

@@ -4,9 +4,10 @@ from flask import Blueprint, Response, current_app, jsonify
 from marshmallow import Schema, fields, validate
 
 import registry
-from registry import posture, schema
+from registry import posture, schema, sealing
 from registry.faces.contract import operation
 from registry.posture import Level
+from registry.sealing import State
 
 TEXT = "text/plain"
 
@@ -19,11 +20,19 @@ class Alive(Schema):
     status = fields.String(required=True, validate=validate.Equal("ok"))
 
 
+class Sealer(Schema):
+    """What becomes of new audit events."""
+
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in State]))
+    why = fields.String(required=True, allow_none=True)
+
+
 class Audit(Schema):
     """What keeps the audit log from being changed, and what keeps that from being enforced."""
 
     posture = fields.String(required=True, validate=validate.OneOf([level.value for level in Level]))
     why = fields.List(fields.String(), required=True)
+    sealer = fields.Nested(Sealer, required=True)
 
 
 class Ready(Schema):
@@ -56,7 +65,8 @@ def livez() -> Response:
 @operation(
     "Whether the service can work",
     "The database answers and has the schema that this release expects; otherwise 503 with what is wrong. "
-    "How well the audit log is kept is told at most a minute late, and makes nothing unready.",
+    "How well the audit log is kept, and whether it is sealed, is told at most a minute late, and makes nothing "
+    "unready.",
     answer=Ready,
     otherwise={503: NotReady},
     secured=False,
@@ -67,8 +77,9 @@ def readyz() -> tuple[Response, int]:
     problems = schema.check(url)
     if problems:
         return jsonify(status="unavailable", problems=problems), 503
-    found = posture.lately(url)
-    return jsonify(status="ready", audit={"posture": found.level, "why": found.why}), 200
+    found, sealer = posture.lately(url), sealing.lately(url)
+    audit = {"posture": found.level, "why": found.why, "sealer": {"state": sealer.state, "why": sealer.why}}
+    return jsonify(status="ready", audit=audit), 200
 
 
 @health.get("/health")

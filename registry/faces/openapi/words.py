@@ -86,6 +86,7 @@ MEANINGS = {
     "run_id": "The id of the MLflow run that made it.",
     "run_link": "The address of the run that made it.",
     "secret": "The token itself. It is shown this once.",
+    "sealer": "Whether new events are sealed.",
     "seq": "The place of the event in its stream, from 1 and without a gap.",
     "since": "From when on; in a query, that moment included.",
     "size": "How many events the log has there.",
@@ -93,6 +94,8 @@ MEANINGS = {
     "sqlstate": "A class of errors as SQL has it.",
     "stage": "The stage.",
     "stages": "Of which stages; of all where none is named.",
+    "state": "Whether events are sealed (`sealing`), the database does not hold what was signed (`refusing`), or "
+    "nobody has sealed for a minute (`silent`).",
     "status": "How it stands.",
     "stream": "The chain of events to which this one belongs.",
     "subject": "What it was done to.",
