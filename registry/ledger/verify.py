@@ -27,6 +27,7 @@ import gzip
 import hashlib
 import json
 import math
+import os
 import re
 import sys
 import zlib
@@ -191,7 +192,8 @@ class Log:
     broken: Divergence | None = None
     """The first fault in a line or a stream; after it, streams are not followed any more, the tree still is."""
     false_receipt: Divergence | None = None
-    found_receipts: int = 0
+    found_receipts: list[int] = field(default_factory=list)
+    """The lines on which they were found."""
 
     def take(self, line: bytes) -> None:
         """Take the next line in."""
@@ -229,7 +231,7 @@ class Log:
 
     def _compare_receipt(self, stream: str, seq: int, leaf: str) -> None:
         given = self.receipts[stream].pop(seq, None)
-        self.found_receipts += given == leaf
+        self.found_receipts += [self.lines] if given == leaf else []
         if given not in {None, leaf} and self.false_receipt is None:
             what = f"the receipt has the hash {given}, the event has {leaf}"
             self.false_receipt = Divergence("receipts", what, self.lines, None, self.lines - 1, stream, seq)
@@ -405,6 +407,7 @@ class Report:
     streams: int
     previous: list[int]
     receipts: int
+    receipts_not_yet_sealed: int
     first_divergence: Divergence | None
     divergences: list[Divergence]
 
@@ -413,7 +416,7 @@ class Report:
             f"origin    {self.origin}", f"size      {self.size} events, root {self.root}",
             f"file      {self.lines} events in {self.streams} streams, {self.not_yet_sealed} of them not yet sealed",
             f"previous  {', '.join(map(str, self.previous)) or 'none: nothing was compared with an earlier state'}",
-            f"receipts  {self.receipts} found",
+            f"receipts  {self.receipts} found, {self.receipts_not_yet_sealed} of them of events not yet sealed",
         ]  # fmt: skip
         said = [f"DIVERGENCE {where(one)}: {one.what} [{one.check}]" for one in self.divergences]
         return "\n".join([*lines, *(said or ["VERIFIED: every event up to the checkpoint's size is as it was signed"])])
@@ -440,7 +443,8 @@ def verify(options: argparse.Namespace) -> Report:
     divergences = list(compare(log, given, previous))
     return Report(
         not divergences, given.origin, given.size, base64.b64encode(given.root).decode(), log.lines,
-        max(0, log.lines - given.size), len(log.heads), sorted(one.size for one in previous), log.found_receipts,
+        max(0, log.lines - given.size), len(log.heads), sorted(one.size for one in previous),
+        len(log.found_receipts), sum(line > given.size for line in log.found_receipts),
         min(divergences, key=first, default=None), divergences,
     )  # fmt: skip
 
@@ -478,8 +482,17 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+    """Run the command; return its exit code. A report that cannot be written leaves no verdict."""
     options = arguments().parse_args(given)
+    try:
+        return answer(options)
+    except (Unreadable, OSError, EOFError, zlib.error) as error:
+        show(json.dumps({"error": str(error)}) if options.json else f"CANNOT VERIFY: {error}", sys.stderr)
+        return UNREADABLE
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Verify, print the report, and return the exit code."""
     try:
         report = verify(options)
     except Unsigned as error:
@@ -487,9 +500,6 @@ def main(given: Sequence[str] | None = None) -> int:
         said = {"verified": False, "first_divergence": unsigned, "divergences": [unsigned]}
         show(json.dumps(said, indent=2) if options.json else f"DIVERGENCE of the checkpoints: {error} [signature]")
         return DIVERGENCE
-    except (Unreadable, OSError, EOFError, zlib.error) as error:
-        show(json.dumps({"error": str(error)}) if options.json else f"CANNOT VERIFY: {error}", sys.stderr)
-        return UNREADABLE
     show(json.dumps(asdict(report), indent=2) if options.json else str(report))
     return VERIFIED if report.verified else DIVERGENCE
 
@@ -497,7 +507,11 @@ def main(given: Sequence[str] | None = None) -> int:
 def show(text: str, to: TextIO | None = None) -> None:
     """Print what may hold anything that a file had in it, so that a terminal only shows it."""
     plain = re.sub(r"[^\n -~]", lambda found: found[0].encode("unicode_escape").decode(), text)
-    print(plain, file=to)
+    try:
+        print(plain, file=to, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is tried at the end
+        raise
 
 
 if __name__ == "__main__":

@@ -289,6 +289,12 @@ def test_receipts_come_as_the_header_has_them(run: Run) -> None:
     assert run(receipts=[", ".join(map(receipt, LINES[:5])), receipt(LINES[0])])[1]["receipts"] == 5
 
 
+def test_a_receipt_of_an_event_that_nothing_signed_covers_is_told_apart(run: Run) -> None:
+    given = [receipt(LINES[3]), receipt(LINES[24]), receipt(LINES[25]), receipt(LINES[39])]
+    code, report = run(checkpoint=KEPT, receipts=given)
+    assert (code, report["receipts"], report["receipts_not_yet_sealed"]) == (0, 4, 2)
+
+
 def test_an_event_never_sealed_and_removed_is_found_by_its_receipt_alone(run: Run) -> None:
     assert run(LINES[:39], signed(LINES[:35]))[0] == 0
     assert run(LINES[:39], signed(LINES[:35]), receipts=[receipt(LINES[39])])[0] == 1
@@ -405,6 +411,16 @@ def test_a_terminal_is_not_spoken_to_by_the_file(tmp_path: Path, capsys: pytest.
     assert said.isascii()
     assert "\x1b" not in said
     assert r"\x1b[2J\u202e\ud800" in said
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_report_that_cannot_be_written_is_no_verdict(tmp_path: Path, more: list[str]) -> None:
+    command = [sys.executable, str(verify.__file__), *Given(tmp_path, LINES, CHECKPOINT).arguments(), *more]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == verify.UNREADABLE
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_file_alone_is_enough(tmp_path: Path) -> None:
