@@ -24,7 +24,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
         EXCEPT
         SELECT n.nspname || '.' || c.relname, t.tgname,
             concat_ws(' ', t.tgfoid::regprocedure, t.tgtype, t.tgenabled, encode(t.tgargs, 'hex'),
-                pg_get_expr(t.tgqual, t.tgrelid), nullif(t.tgattr::text, ''))
+                CASE WHEN t.tgqual IS NOT NULL THEN pg_get_triggerdef(t.oid) END, nullif(t.tgattr::text, ''))
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE NOT t.tgisinternal)
 $f$;

@@ -69,7 +69,8 @@ REPAIR = "find out who did this and since when, restore it as released, and run 
 
 FOUND_TRIGGERS = text(
     "SELECT n.nspname || '.' || c.relname || ' ' || t.tgname AS name, concat_ws(' ', tgfoid::regprocedure, tgtype, "
-    "tgenabled, encode(tgargs, 'hex'), pg_get_expr(tgqual, tgrelid), nullif(tgattr::text, '')) AS made "
+    "tgenabled, encode(tgargs, 'hex'), CASE WHEN tgqual IS NOT NULL THEN pg_get_triggerdef(t.oid) END, "
+    "nullif(tgattr::text, '')) AS made "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE NOT tgisinternal AND n.nspname IN :schemas"
 ).bindparams(bindparam("schemas", expanding=True))

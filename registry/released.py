@@ -34,6 +34,7 @@ TRIGGERS = {
     "registry.registered_models b_track": "registry.track_name() 21 A ",
     "registry.registered_models guard_truncate": "audit.refuse() 34 A ",
     "registry.tokens a_capture": "audit.capture() 29 A 746f6b656e006c6173745f757365645f61742c646967657374006465736372697074696f6e00",
+    "registry.tokens guard_digest": "audit.refuse() 19 A  CREATE TRIGGER guard_digest BEFORE UPDATE ON registry.tokens FOR EACH ROW WHEN ((old.digest IS DISTINCT FROM new.digest)) EXECUTE FUNCTION audit.refuse()",
     "registry.tokens guard_truncate": "audit.refuse() 34 A ",
 }
 
@@ -58,7 +59,7 @@ FUNCTIONS = {
     "audit_guard.command()": "91762ecbdaa7fe7e8b5ddb37866632a89f1a96c8296c52345bc285922b778294",
     "audit_guard.dropped()": "110ca26e2a4ece51a92d8b64b4f765bfb81077602d839798fd5cf38dfb7b9576",
     "audit_guard.is_log(text)": "d0079787dc15443b55ab78a91b32bc87cc995626d4f690a86e4c670b304d19d7",
-    "audit_guard.is_whole()": "86e94414af82f1e81af4f2fceb228204ee67b80b34f0a4073d51e7396f2c1d80",
+    "audit_guard.is_whole()": "65c4c588e3c8385acde1cc926433d3fb6ae601c86499c85f3af805a14005dd23",
     "audit_guard.refuse(text,text)": "687e0900db4140b4eb7ae2ff10f5ccc7daa20e656c7b5b9981b1a8e92e8d77ad",
     "audit_guard.rewritten()": "2dd7c811443c5775303e8a6f301e220d2c2abb82d27a7ef97cfc83c564f2d2bb",
     "audit_guard.table_of(oid,oid)": "570e7962768d6e17be06ea782c1abc0be06070c6ffe4f9a84a128d8fc6ecd098",

@@ -5,6 +5,7 @@ registry/ownership.py. `works` in a row is no mistake: it is what nothing in the
 documentation says so of; checkpoints and the replay of the log find it afterwards.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +18,11 @@ from sqlalchemy import make_url
 
 from registry import ownership, posture, schema
 from registry.config import Settings
+from registry.db import transaction
+from registry.domain import tokens
+from registry.domain.access import OPERATOR
 from registry.posture import Level
+from registry.vocabulary import Role
 from tests.conftest import application, as_role, database, execute
 from tests.factories import make_model, make_version
 
@@ -60,9 +65,11 @@ def plain(url: str) -> str:
 
 
 def fill(url: str) -> None:
-    """Some events: of a model and a version."""
+    """Some events: of a model, a version and a token."""
     with application(Settings(database_url=url)) as app, app.app_context():
         make_version(make_model(name="attacked", team="risk"))
+        with transaction(OPERATOR) as session:
+            tokens.create(session, OPERATOR, name="attacked", role=Role.ADMINISTRATOR)
 
 
 @contextmanager
@@ -158,6 +165,14 @@ ATTACKS = [
     ),
     Attack("domain write without an actor", (NO_ACTOR, NO_ACTOR, NO_ACTOR, PRIVILEGE, NO_ACTOR), (DESCRIBE,)),
     Attack("domain write with a false actor", (WORKS, WORKS, WORKS, PRIVILEGE, WORKS), (CONTEXT + DESCRIBE,)),
+    Attack(
+        "make a token one's own without an event",
+        (TRIGGER, TRIGGER, TRIGGER, PRIVILEGE, TRIGGER),
+        (
+            "UPDATE registry.tokens SET digest = sha256('mine')",
+            CONTEXT + "UPDATE registry.tokens SET digest = '', role = 'administrator'",
+        ),
+    ),
     Attack(
         "take a guard of the log away, then delete",
         GUARDED,
@@ -296,11 +311,27 @@ def test_a_sequence_set_back_outlives_a_rollback_and_stops_every_write(
     assert outcome(places, "superuser" if role != "single" else role, forth) == WORKS
 
 
+FORGED = (
+    '{"stream": "model:1", "seq": 99, "at_us": 1, "actor": "principal:1", "action": "alias.set", "object": "model:1", '
+    '"request_id": "r"}\t\\\\x00\n'
+)
+
 SHADOWS = (
     "CREATE TEMP TABLE event (LIKE audit.event); CREATE TEMP TABLE stream (LIKE audit.stream); "
     "CREATE FUNCTION pg_temp.sha256(bytea) RETURNS bytea LANGUAGE sql AS $$ SELECT '\\x00'::bytea $$; "
     "SET LOCAL search_path = pg_temp, audit, registry, public; "
 )
+
+
+@pytest.mark.parametrize(("role", "expected"), list(zip(ROLES, OPEN_TO_OWNERS, strict=True)), ids=ROLES)
+def test_a_forged_event_can_be_copied_in_by_owners_only(places: Places, role: str, expected: str) -> None:
+    said = WORKS
+    with places.session(role) as cursor:
+        try:
+            cursor.copy_expert("COPY audit.event (body, hash) FROM STDIN", io.StringIO(FORGED))
+        except psycopg2.Error as error:
+            said = str(error)
+    assert re.search(expected, said) if expected else said == WORKS
 
 
 @pytest.mark.parametrize("role", ["single", "app", "superuser"])
@@ -382,6 +413,15 @@ def test_ordinary_migrations_need_no_superuser(places: Places) -> None:
         "CREATE TEMP TABLE t (x int); DROP TABLE registry.new"
     )
     assert outcome(places, "migrator", ordinary) == WORKS
+
+
+def test_a_trigger_of_somebody_else_that_compares_old_and_new_rows_stops_no_migration(places: Places) -> None:
+    theirs = (
+        "SET ROLE registry_owner; CREATE TABLE registry.new (x int); CREATE TRIGGER t BEFORE UPDATE ON registry.new "
+        "FOR EACH ROW WHEN (OLD.x <> NEW.x) EXECUTE FUNCTION suppress_redundant_updates_trigger(); "
+        "ALTER TABLE registry.new ADD y int"
+    )
+    assert outcome(places, "migrator", theirs) == WORKS
 
 
 def test_the_posture_says_how_each_of_them_stands(places: Places) -> None:

@@ -64,6 +64,21 @@ BROKEN = [
         "CREATE TRIGGER z BEFORE INSERT ON audit.event FOR EACH ROW EXECUTE FUNCTION audit.refuse()",
         "there is a trigger audit.event z that is none of the registry's",
     ),
+    (
+        (
+            "CREATE TRIGGER z BEFORE UPDATE ON audit.sealer FOR EACH ROW WHEN (OLD.state <> NEW.state) "
+            "EXECUTE FUNCTION audit.refuse()"
+        ),
+        "there is a trigger audit.sealer z that is none of the registry's",
+    ),
+    (
+        (
+            "CREATE OR REPLACE TRIGGER guard_digest BEFORE UPDATE ON registry.tokens FOR EACH ROW "
+            "WHEN (OLD.digest > NEW.digest) EXECUTE FUNCTION audit.refuse(); "
+            "ALTER TABLE registry.tokens ENABLE ALWAYS TRIGGER guard_digest"
+        ),
+        "trigger registry.tokens guard_digest is not as released",
+    ),
     (f"CREATE OR REPLACE FUNCTION audit.refuse() {NOTHING}", "function audit.refuse() is not as released"),
     ("ALTER FUNCTION audit.capture() RESET search_path", "function audit.capture() is not as released"),
     ("ALTER FUNCTION audit.capture() SECURITY INVOKER", "function audit.capture() is not as released"),
