@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-mlflow fuzz lint types contract examples settings workers check lock clean
+.PHONY: help demo serve test test-mlflow fuzz lint types contract examples settings workers bench bench-quick check lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -48,6 +48,12 @@ settings: $(VENV)/.dev ## write the table of settings into the README
 
 workers: $(VENV)/.service ## measure which worker class and counts serve best here (needs wrk)
 	@$(BIN)/python -m tools.workers
+
+bench: $(VENV)/.dev .venv-mlflow3/.done ## measure against an MLflow server, small and large, into bench/RESULTS.md (needs wrk, pgbench)
+	$(BIN)/python -m bench --report bench/RESULTS.md $(ARGS)
+
+bench-quick: $(VENV)/.dev ## measure in two minutes, on a small registry, and print the report
+	$(BIN)/python -m bench --quick $(ARGS)
 
 check: lint types test ## all that a commit has to pass, but for test-mlflow and fuzz
 

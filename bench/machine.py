@@ -1,0 +1,62 @@
+"""The machine that figures were taken on, in general terms; and how busy others kept it meanwhile."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.servers import connect
+
+GIGABYTE = 1024**3
+
+
+@dataclass
+class Noise:
+    """How much of the processors others used, of all there are; measured where we did nothing."""
+
+    shares: list[float]
+
+    def look(self, seconds: float = 1.0) -> None:
+        """Do nothing for a moment, and see what is used all the same."""
+        self.shares.append(psutil.cpu_percent(seconds) / 100)
+
+    def __str__(self) -> str:
+        shares = sorted(self.shares) or [0.0]
+        return f"{shares[len(shares) // 2]:.0%} (at most {shares[-1]:.0%})"
+
+
+def description(server_url: str) -> dict[str, str]:
+    """Processors, memory, Python and PostgreSQL: no names and no places."""
+    with closing(connect(server_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version'), current_setting('shared_buffers'), current_setting('fsync')"
+        )
+        version, buffers, fsync = cursor.fetchone()
+    return {
+        "processors": f"{os.cpu_count()} ({processor()})",
+        "memory": f"{psutil.virtual_memory().total / GIGABYTE:.0f} GB",
+        "PostgreSQL": f"{version}, shared_buffers {buffers}, fsync {fsync}",
+        "Python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """What the processors call themselves."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+@contextmanager
+def pinned(processor_number: int) -> Iterator[None]:
+    """Let this process, and what it starts meanwhile, use one processor only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {processor_number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

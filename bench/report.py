@@ -1,0 +1,166 @@
+"""The report of a run, Markdown."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from bench.figures import Figure, short
+from bench.findings import Findings, judged
+from bench.population import Size
+from bench.questions import MANY, QUESTIONS, RESOLVE, Question
+from bench.rounds import BARE, MLFLOW, PGBENCH, US
+
+HEAD = """# What `make bench` found
+
+Figures are medians of {rounds} rounds in which all contenders took turns, with the lowest and the highest round;
+ratios are taken round by round. Absolute numbers mean nothing on another machine, ratios do. `bench/questions.py` says
+what is asked, `bench/population.py` what there is.
+"""
+
+
+def report(found: Findings, rounds: int) -> str:
+    """All of it."""
+    parts = [
+        HEAD.format(rounds=rounds), *machine(found), *aims(found), *requests(found), *floor(found), *growth(found),
+        *log_cost(found), *audit_log(found), *processes(found), *statements(found), *refusals(found),
+    ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Lines of a table, and an empty one."""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join('' if cell is None else str(cell) for cell in row)} |"
+    yield ""
+
+
+def machine(found: Findings) -> Iterator[str]:
+    """Where and when, and how busy it was."""
+    yield "## Machine\n"
+    rows = [*found.machine.items(), ("day", f"{datetime.now(UTC):%Y-%m-%d}")]
+    if found.noise:
+        rows.append(("processors used by others", found.noise))
+    yield from table(["", ""], rows)
+    sizes = [
+        (f"{size.name}", f"{size.models:,}", f"{size.versions:,}", f"{size.largest:,}", f"{size.events:,}",
+         f"{found.loaded[size.name]:.0f} s" if size.name in found.loaded else "before")
+        for size in found.sizes
+    ]  # fmt: skip
+    yield from table(["registry", "models", "versions", "largest model", "audit events", "loaded in"], sizes)
+
+
+def aims(found: Findings) -> Iterator[str]:
+    """What was meant to be reached."""
+    yield f"## Aims, on the {found.largest.name} registry\n"
+    rows = [(aim.matter, aim, figure, "yes" if aim.met(figure) else "**no**") for aim, figure in judged(found)]
+    yield from table(["matter", "aim", "found", "met"], rows)
+
+
+def requests(found: Findings) -> Iterator[str]:
+    """All questions: of us, and of MLflow's server."""
+    yield f"## Requests per second, {MANY} connections\n"
+    many = [one for one in QUESTIONS if one.connections == MANY]
+    yield from questions_table(found, many, per_second=True)
+    yield "## Milliseconds that one caller waits, with a new connection for each request\n"
+    yield from questions_table(found, [one for one in QUESTIONS if one.connections != MANY], per_second=False)
+
+
+def questions_table(found: Findings, asked: Sequence[Question], *, per_second: bool) -> Iterator[str]:
+    """Questions against sizes."""
+    head = ["question", *(f"{who}, {size.name}" for size in found.sizes for who in ("registry", "MLflow", "ratio"))]
+    rows = [
+        [one.name, *(cell for size in found.sizes for cell in cells(found, one, size, per_second))] for one in asked
+    ]
+    yield from table(head, (row for row in rows if any(row[1:])))
+
+
+def cells(found: Findings, question: Question, size: Size, per_second: bool) -> list[Figure | str | None]:
+    """Our figure, theirs, and how many times faster we are."""
+    ours, theirs = (found.results.figure(who, size.name, question.name) for who in (US, MLFLOW))
+    times = found.compared(question.name, MLFLOW, size)
+    shown = [figure if per_second or figure is None else figure.inverted(1_000) for figure in (ours, theirs)]
+    return [*shown, f"{short(times.median)} ×" if times else None]
+
+
+def floor(found: Findings) -> Iterator[str]:
+    """What the stack can do at most."""
+    yield f"## {RESOLVE.capitalize()}: what the stack costs\n"
+    rows = []
+    for who, name in ((US, "registry, MLflow interface"), (BARE, "bare Flask route"), (PGBENCH, "pgbench")):
+        for size in found.sizes:
+            figure = found.results.figure(who, size.name, RESOLVE)
+            bare = found.results.figure(BARE, size.name, RESOLVE)
+            if figure and bare:
+                rows.append((name, size.name, figure, f"{short(figure.median / bare.median)} ×"))
+    yield from table(["who", "registry", "per second", "of the bare route"], rows)
+
+
+def growth(found: Findings) -> Iterator[str]:
+    """What a hundred times as much costs."""
+    rows = [(one.name, figure) for one in QUESTIONS if (figure := found.growth(one.name))]
+    if rows:
+        yield "## Growth: how many times as long it takes in the large registry as in the small one\n"
+        yield from table(["question", "times"], rows)
+
+
+def log_cost(found: Findings) -> Iterator[str]:
+    """What the audit log costs a write."""
+    if not found.costs:
+        return
+    yield "## Cost of the audit log: the same write with its triggers off and on\n"
+    rows = [
+        (one.writers, f"{one.application_ms} ms", one.without, one.logged, one.sealed, one.ratio, one.ratio_sealed)
+        for one in found.costs
+    ]
+    head = ["writers", "application time", "off, /s", "on, /s", "on and sealed, /s", "on : off", "sealed : off"]
+    yield from table(head, rows)
+
+
+def audit_log(found: Findings) -> Iterator[str]:
+    """The log itself, small and large."""
+    if not found.audit:
+        return
+    yield "## The audit log, small and large\n"
+    rows: list[Sequence[object]] = []
+    for name, audit in found.audit.items():
+        rows += [
+            (name, title, Figure.of(rates))
+            for title, rates in (
+                ("logged writes per second, 4 writers", audit.written),
+                ("events sealed per second", audit.sealed),
+                ("events verified per second, one core", audit.verified),
+            )
+            if rates
+        ]
+        for one in audit.exported:
+            memory = f"service {one.memory_before:.0f} MB before, {one.memory_most:.0f} MB at most"
+            rows.append((name, f"export of {one.events:,} events, per second", f"{short(one.rate)}; {memory}"))
+    yield from table(["registry", "", "found"], rows)
+
+
+def processes(found: Findings) -> Iterator[str]:
+    """Starts and memory."""
+    if found.ready:
+        yield "## From the start until ready, seconds\n"
+        yield from table(["what", "seconds"], [(what, f"{value:.1f}") for what, value in found.ready.items()])
+    if found.memory:
+        yield "## Memory after load, PSS of all processes but the database's\n"
+        names = {US: "registry: gunicorn, 2 workers, sealer", MLFLOW: "mlflow server", BARE: "bare Flask route"}
+        rows = [(names[who], f"{value:.0f} MB") for who, value in found.memory.items()]
+        yield from table(["who", "memory"], rows)
+
+
+def statements(found: Findings) -> Iterator[str]:
+    """What requests ask of the database."""
+    if found.statements:
+        yield "## SQL statements per request, the look-up of the token included\n"
+        yield from table(["question", "statements"], list(found.statements.items()))
+
+
+def refusals(found: Findings) -> Iterator[str]:
+    """What could not be measured, and why."""
+    if found.results.refused:
+        yield "## Not measured: there were refusals, time-outs or hang-ups\n"
+        rows = [(*key, " ".join(why.split())[-120:]) for key, why in found.results.refused.items()]
+        yield from table(["who", "registry", "question", "wrk said"], rows)

@@ -1,0 +1,219 @@
+"""One run: databases, services, rounds, the audit log, and the report."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import audit_log, contenders, log_cost, lookup, rounds, servers, statements
+from bench.findings import Audit, Findings
+from bench.load import mlflow as mlflow_loader
+from bench.load import registry as registry_loader
+from bench.machine import Noise, description
+from bench.population import Size
+from bench.questions import OURS, Known
+from bench.report import report
+from bench.rounds import BARE, MLFLOW, US, Asked
+from registry import embedded, schema
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import db
+from registry.sealer.store import PUBLIC
+
+EXPORTED = 1_000_000
+COST = "bench_cost"
+LOADED = "loaded"
+READY = {
+    US: "registry serve, on a database that is there",
+    BARE: "bare Flask route",
+    MLFLOW: "mlflow server, on a database that is there",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured."""
+
+    directory: Path
+    sizes: list[Size]
+    mlflow: str | None
+    server: str | None
+    rounds: int
+    seconds: int
+    quick: bool = False
+    say: Callable[[str], object] = print
+
+    def ours(self, size: Size) -> Path:
+        """Where our service on a registry of this size keeps its files."""
+        return self.directory / size.name
+
+
+def run(plan: Plan, *, load_only: bool = False) -> str:
+    """Do all of it and return the report."""
+    noise = Noise([])
+    with servers.server(plan.directory, plan.server) as server:
+        found = Findings(plan.sizes, description(servers.database(server, "postgres")))
+        for size in plan.sizes:
+            load(plan, server, size, found)
+        if load_only:
+            return "Loaded."
+        noise.look()
+        measure_log(plan, server, found)
+        measure_requests(plan, server, found, noise)
+        noise.look()
+    found.noise = str(noise)
+    return report(found, plan.rounds)
+
+
+# Databases
+
+
+def load(plan: Plan, server: str, size: Size, found: Findings) -> None:
+    """Load what is not there yet: our registry, sealed, and MLflow's."""
+    name = ours(size)
+    if not is_loaded(server, name):
+        plan.say(f"Loading a {size.name} registry: {size.models:,} models, {size.versions:,} versions ...")
+        began = time.monotonic()
+        shutil.rmtree(plan.ours(size), ignore_errors=True)
+        url = servers.create(server, name)
+        schema.upgrade(url)
+        registry_loader.load(url, size, plan.say)
+        found.loaded[size.name] = time.monotonic() - began
+        seal_all(plan, size, url)
+        mark(server, name)
+    schema.upgrade(servers.database(server, name))
+    if plan.mlflow and not is_loaded(server, theirs(size)):
+        plan.say(f"Loading the same models for MLflow, {size.name} ...")
+        mlflow_loader.load(plan.mlflow, servers.create(server, theirs(size)), size, plan.say)
+        mark(server, theirs(size))
+
+
+def seal_all(plan: Plan, size: Size, url: str) -> None:
+    """Seal what was loaded, and say how fast that went at the beginning of the log and at its end."""
+    contenders.seal(url, plan.ours(size))
+    last = size.events // 10
+    for start in (0, size.events - last):
+        rate = audit_log.sealing_rate(url, start, start + last)
+        plan.say(f"  sealed {rate:,.0f} events per second, from {start:,} to {start + last:,}")
+
+
+def ours(size: Size) -> str:
+    """The name of our database."""
+    return f"bench_{size.name}"
+
+
+def theirs(size: Size) -> str:
+    """The name of MLflow's database."""
+    return f"bench_mlflow_{size.name}"
+
+
+def is_loaded(server: str, name: str) -> bool:
+    """Whether a database is there, whole."""
+    comment = "SELECT count(*) FROM pg_database WHERE datname = %s AND shobj_description(oid, 'pg_database') = %s"
+    return bool(servers.ask(servers.database(server, "postgres"), comment, name, LOADED))
+
+
+def mark(server: str, name: str) -> None:
+    """Say that a database is whole."""
+    servers.command(server, f"COMMENT ON DATABASE {name} IS '{LOADED}'")
+
+
+# The audit log, without the service
+
+
+def measure_log(plan: Plan, server: str, found: Findings) -> None:
+    """What the log costs, on a copy that may be spoiled; and logged writes and sealing, by size."""
+    url = servers.create(server, COST, template=ours(plan.sizes[0]))
+    copied = plan.directory / "cost"
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(plan.ours(plan.sizes[0]) / "sealer", copied / "sealer")
+    plan.say("Measuring what the audit log costs ...")
+    writers = [log_cost.AIMED] if plan.quick else log_cost.WRITERS
+    found.costs = log_cost.measure(url, copied, writers, plan.rounds, 2 * plan.seconds, plan.say)
+    servers.drop(server, COST)
+    found.audit = {size.name: Audit() for size in plan.sizes}
+    for _ in range(0 if plan.quick else plan.rounds):
+        for size in plan.sizes:
+            at = servers.database(server, ours(size))
+            rate = log_cost.write_rate(at, plan.ours(size), log_cost.AIMED, 2 * plan.seconds)
+            found.audit[size.name].written.append(rate)
+            found.audit[size.name].sealed.append(seal_rate(at, plan.ours(size)))
+
+
+def seal_rate(admin_url: str, directory: Path) -> float:
+    """Events per second that the sealer seals, of those that wait now, its start included."""
+    waiting = servers.ask(admin_url, "SELECT count(*) FROM audit.pending")
+    began = time.monotonic()
+    contenders.seal(admin_url, directory)
+    return float(waiting) / (time.monotonic() - began)
+
+
+# Services
+
+
+def measure_requests(plan: Plan, server: str, found: Findings, noise: Noise) -> None:
+    """Start everybody, let all take turns, and then look at memory and exports."""
+    with started(plan, server) as asked:
+        for one in asked:
+            found.ready.setdefault(READY[one.who], one.contender.seconds_to_ready)
+        plan.say("Measuring requests ...")
+        databases = [(size, servers.database(server, ours(size))) for size in plan.sizes]
+        found.results = rounds.run(asked, databases, plan.rounds, plan.seconds, noise, plan.say)
+        for one in asked:
+            found.memory.setdefault(one.who, one.contender.memory)
+        for one in asked:
+            if one.who == US:
+                count_statements(server, one, found)
+                measure_exports(plan, one, found.audit[one.size.name])
+    found.ready |= {} if plan.quick else starts(plan)
+
+
+@contextmanager
+def started(plan: Plan, server: str) -> Iterator[list[Asked]]:
+    """Everybody, each on registries of all sizes."""
+    asked = []
+    with ExitStack() as stack:
+        for size in reversed(plan.sizes):
+            url, directory = servers.database(server, ours(size)), plan.ours(size)
+            us = stack.enter_context(contenders.registry(url, directory))
+            asked.append(Asked(US, size, us, lookup.known(lookup.asking(us), size), directory))
+            bare = stack.enter_context(contenders.bare(url, directory))
+            asked.append(Asked(BARE, size, bare, Known(), directory))
+            if plan.mlflow:
+                other = servers.database(server, theirs(size))
+                mlflow = stack.enter_context(contenders.mlflow(plan.mlflow, other, directory))
+                asked.append(Asked(MLFLOW, size, mlflow, lookup.known_of_mlflow(size), directory))
+        yield asked
+
+
+def count_statements(server: str, one: Asked, found: Findings) -> None:
+    """Count statements, in this process."""
+    url = servers.database(server, ours(one.size))
+    app = create_app(Settings(database_url=embedded.as_role(url, embedded.SERVICE)))
+    found.statements = statements.per_request(app, contenders.TOKEN, one.size, one.known)
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def measure_exports(plan: Plan, one: Asked, audit: Audit) -> None:
+    """Take the log away, and verify what was taken."""
+    if plan.quick:
+        return
+    file = plan.directory / "log.jsonl"
+    path = f"{OURS}/audit?format=jsonl"
+    audit.exported.append(audit_log.export(one.contender, f"{path}&limit={min(EXPORTED, one.size.events)}", file))
+    audit.exported.append(audit_log.export(one.contender, path, file))
+    for _ in range(plan.rounds):
+        audit.verified.append(audit_log.verification_rate(file, one.directory / "sealer" / PUBLIC))
+    file.unlink()
+
+
+def starts(plan: Plan) -> dict[str, float]:
+    """How long `registry serve` takes with a PostgreSQL of its own: from nothing, and the next time."""
+    directory = plan.directory / "own"
+    shutil.rmtree(directory, ignore_errors=True)
+    names = ("registry serve with its own PostgreSQL, from nothing", "the same, the next time")
+    return {name: contenders.start_alone(directory) for name in names}

@@ -1,0 +1,72 @@
+"""How many SQL statements a request takes."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from bench.population import Size
+from bench.questions import QUESTIONS, Known, Question
+from bench.wrk import COUNTER, Refused, Request
+from registry.db import db
+
+NUMBERS = itertools.count()
+
+
+def per_request(app: Flask, token: str, size: Size, known: Known) -> dict[str, int]:
+    """Ask each question, and count the statements: those that find out who asks are among them, COMMIT is not."""
+    client = app.test_client()
+    for number in range(2):  # the first time something is looked up that stays
+        counts = {one.name: count(app, client, request(one, size, known, number), token) for one in QUESTIONS}
+    return counts
+
+
+def request(question: Question, size: Size, known: Known, number: int) -> Request:
+    """Return one of the requests of a question."""
+    found = question.requests(size, known)
+    return found[number % len(found)]
+
+
+def count(app: Flask, client: FlaskClient, sent: Request, token: str) -> int:
+    """Send one request and count.
+
+    :raises Refused: it is refused.
+    """
+    with counted(app) as statements:
+        answer = ask(client, sent, token)
+    if answer >= 400:  # noqa: PLR2004
+        raise Refused(f"{sent.path}: {answer}")
+    return len(statements)
+
+
+def ask(client: FlaskClient, asked: Request, token: str) -> int:
+    """Send a request to the application in this process and return the status."""
+    headers = {"Authorization": f"Bearer {token}", **asked.headers}
+    body = asked.body
+    if isinstance(body, dict):
+        body = {
+            key: value.replace(COUNTER, f"{next(NUMBERS):010d}") if isinstance(value, str) else value
+            for key, value in body.items()
+        }
+    with client.open(asked.path, method=asked.method, json=body, headers=headers) as answer:
+        return answer.status_code
+
+
+@contextmanager
+def counted(app: Flask) -> Iterator[list[str]]:
+    """Collect the statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        sent.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

@@ -1,0 +1,74 @@
+"""What is judged, and what is written down."""
+
+import pytest
+
+from bench.audit_log import Export
+from bench.figures import Figure
+from bench.findings import AIMS, Audit, Findings, judged
+from bench.log_cost import Cost
+from bench.population import LARGE, SMALL
+from bench.questions import LARGEST, RESOLVE, TEN, UNCHANGED
+from bench.report import report
+from bench.rounds import BARE, MLFLOW, PGBENCH, US
+
+
+@pytest.fixture
+def found() -> Findings:
+    found = Findings([SMALL, LARGE], {"processors": "2"}, memory={US: 150.0, MLFLOW: 1900.0})
+    rates = {
+        (US, RESOLVE): (2000, 1900, 2100), (MLFLOW, RESOLVE): (100, 95, 105), (BARE, RESOLVE): (4000, 3800, 4200),
+        (PGBENCH, RESOLVE): (9000, 9000, 9000), (US, UNCHANGED): (3600, 3610, 3590), (US, TEN): (100, 100, 100),
+        (US, LARGEST): (50, 50, 50), (US, "search by tag"): (100, 80, 120),
+    }  # fmt: skip
+    for size in found.sizes:
+        for (who, question), rounds in rates.items():
+            for rate in rounds:
+                found.results.add((who, size.name, question), rate)
+    found.results.add((US, SMALL.name, "get a model"), 300)
+    found.results.add((US, LARGE.name, "get a model"), 100)
+    found.results.refused[MLFLOW, LARGE.name, "set a tag"] = "Socket errors: timeout 3"
+    found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1000, 850, 700)))]
+    found.audit = {LARGE.name: Audit([Export(1_000_000, 10, 150, 170)], [120_000.0])}
+    return found
+
+
+def test_aims_are_judged_by_the_median_on_the_largest_registry(found: Findings) -> None:
+    verdicts = {aim.matter: (figure.median, aim.met(figure)) for aim, figure in judged(found)}
+
+    assert verdicts == {
+        f"{RESOLVE}, against MLflow": (20, True),
+        f"{RESOLVE}, against the bare route": (0.5, False),
+        f"{UNCHANGED}, against the bare route": (0.9, True),
+        f"{LARGEST}, against {TEN}": (2, False),
+        "search by tag": (10, True),
+        "memory of the whole service": (150, True),
+        "writes that the audit log leaves, 4 writers, 2 ms of application time": (0.85, True),
+        "events verified on one core": (120_000, True),
+    }
+
+
+def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
+    judged_matters = {aim.matter for aim, _ in judged(found)}
+
+    assert {aim.matter for aim in AIMS} - judged_matters == {
+        "create a version, against MLflow", "transition with archiving, against MLflow", "set a tag, against MLflow",
+        "search by run id", "search, page 900, against search, page 1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "| resolve a stage, against MLflow | ≥ 15 × | 20.0 (20.0-20.0) | yes |",
+        "| resolve a stage, against the bare route | ≥ 0.7 × | 0.50 (0.50-0.50) | **no** |",
+        "| search by tag | 10.0 (8.33-12.5) |  |  | 10.0 (8.33-12.5) |  |  |",
+        "| pgbench | large | 9,000 (9,000-9,000) | 2.25 × |",
+        "| get a model | 3.00 (3.00-3.00) |",
+        "| 4 | 2 ms | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) | 0.85 (0.85-0.85) | 0.70 (0.70-0.70) |",
+        "| large | export of 1,000,000 events, per second | 100,000; service 150 MB before, 170 MB at most |",
+        "| mlflow server | 1900 MB |",
+        "| mlflow | large | set a tag | Socket errors: timeout 3 |",
+    ],
+)
+def test_the_report_says(found: Findings, line: str) -> None:
+    assert line in report(found, 3).splitlines()
