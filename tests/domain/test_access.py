@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +26,7 @@ from registry.domain import (
     checkpoints,
     comments,
     erasure,
+    imports,
     model_versions,
     proofs,
     references,
@@ -160,6 +162,17 @@ def register(session: Session, principal: Principal, name: str, stage: Stage) ->
     return stages.register(session, principal, name, stage=stage, source="s3://b/k", tags={})
 
 
+THEN = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def model_elsewhere() -> imports.Model:
+    return imports.Model(unique(), None, {}, created_at=THEN, updated_at=THEN)
+
+
+def version_elsewhere() -> imports.Version:
+    return imports.Version(77, Stage.NONE, "s3://b/k", "", "", None, {}, None, created_at=THEN, updated_at=THEN)
+
+
 Call = Callable[[Session, Principal, World], object]
 READING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.get, VIEWER, lambda s, p, w: registered_models.get(s, p, w.name)),
@@ -197,6 +210,7 @@ READING: list[tuple[Callable[..., object], Role, Call]] = [
     (tokens.hold, ADMINISTRATOR, lambda s, p, w: tokens.hold(s, p)),
     (trash.get_model, ADMINISTRATOR, lambda s, p, w: trash.get_model(s, p, w.deleted)),
     (trash.get_version, ADMINISTRATOR, lambda s, p, w: trash.get_version(s, p, w.model, 5)),
+    (imports.differing_stage, VIEWER, lambda s, p, w: imports.differing_stage(s, p, w.name, version_elsewhere())),
 ]
 CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.create, CONTRIBUTOR, lambda s, p, w: registered_models.create(s, p, unique(), tags={})),
@@ -238,6 +252,9 @@ CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (trash.purge_model, ADMINISTRATOR, lambda s, p, w: trash.purge_model(s, p, w.deleted)),
     (trash.restore_version, ADMINISTRATOR, lambda s, p, w: trash.restore_version(s, p, w.model, 5)),
     (trash.purge_version, ADMINISTRATOR, lambda s, p, w: trash.purge_version(s, p, w.model, 5)),
+    (imports.take_model, ADMINISTRATOR, lambda s, p, w: imports.take_model(s, p, model_elsewhere())),
+    (imports.take_version, ADMINISTRATOR, lambda s, p, w: imports.take_version(s, p, w.name, version_elsewhere())),
+    (imports.take_alias, ADMINISTRATOR, lambda s, p, w: imports.take_alias(s, p, w.name, "rival", 1)),
     (tokens.create, ADMINISTRATOR, lambda s, p, w: tokens.create(s, p, name=unique("robot"), role=VIEWER)),
     (tokens.revoke, ADMINISTRATOR, lambda s, p, w: tokens.revoke(s, p, w.token)),
     (tokens.ensure_administrator, ADMINISTRATOR, lambda s, p, w: tokens.ensure_administrator(s, p, unique("given"))),
@@ -262,6 +279,7 @@ ASK_NOTHING = {
     "idempotency.claim": "keys are the caller's own; what is done under one asks",
     "idempotency.keep": "serves whoever was allowed to do what it keeps the answer of",
     "idempotency.lock_number": "serves claim",
+    "imports.origin_of": "serves take_version, which has asked",
     "registered_models.insert_model": "serves create, which has asked",
     "sources.accept": "serves create, which has asked; to read what is copied is asked for in its own test",
     "sources.accept_model": "serves accept",
