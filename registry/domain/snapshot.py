@@ -15,12 +15,12 @@ from typing import Any, cast
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from registry.domain import access, audit, paging
+from registry.domain import access, audit, paging, proofs
 from registry.domain.access import Principal
 from registry.domain.audit import Texts
 from registry.domain.audit_export import Another
 from registry.domain.paging import EPOCH, MICROSECOND, Key
-from registry.domain.proofs import Named
+from registry.domain.proofs import Evidence, Named
 from registry.tables import AuditEvent
 from registry.vocabulary import Permission
 
@@ -44,7 +44,8 @@ class Seen:
 class State:
     """What the events of one model come to. A text that was erased is `{"salted_sha256": …}`.
 
-    `event` is the last one of them, by which the whole chain up to there can be proven.
+    `event` is the last one of them, by which the whole chain up to there can be proven; `evidence` is where it stands
+    in the log and, where that was asked for, the proof.
     """
 
     model: Row = field(default_factory=dict)
@@ -53,7 +54,7 @@ class State:
     versions: list[Row] = field(default_factory=list)
     comments: list[Row] = field(default_factory=list)
     event: Named | None = None
-    position: int | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,12 @@ class Snapshot:
     models: Iterator[State]
 
 
-def as_of(session: Session, another: Another, principal: Principal, at: datetime | None = None) -> Snapshot:
+def as_of(
+    session: Session, another: Another, principal: Principal, at: datetime | None = None, *, prove: bool = False
+) -> Snapshot:
     """The registry as it was at a moment, or as it is now; `another` opens a session for each further question.
+
+    With `prove` each model comes with the proof of its last event.
 
     A change counts from the instant on that its event bears. It is committed a little later: what was asked for the
     last moment may lack a change that was under way.
@@ -74,16 +79,19 @@ def as_of(session: Session, another: Another, principal: Principal, at: datetime
     """
     access.require(principal, Permission.READ)
     moment = at or session.scalars(select(func.clock_timestamp())).one()
-    models = live(another, moment)
+    models = live(another, moment, prove=prove)
     first = list(itertools.islice(models, 1))  # what has to be refused is refused before anything is sent
     return Snapshot(moment, itertools.chain(first, models))
 
 
-def live(another: Another, at: datetime) -> Iterator[State]:
+def live(another: Another, at: datetime, *, prove: bool) -> Iterator[State]:
     """Each model that was there and not deleted."""
     for _, seen in itertools.groupby(events(another, at), key=lambda one: one.event.model_id):
         state = folded(seen)
         if state.model and "deleted_at" not in state.model:
+            if prove and state.event:
+                with another() as session:
+                    [state.evidence] = proofs.evidence(session, [state.event], prove=True)
             yield state
 
 
@@ -119,7 +127,8 @@ def folded(seen: Iterable[Seen]) -> State:
         event, kind = one.event, one.event.action.partition(".")[0]
         if kind in rows and event.stream == f"model:{event.model_id}":
             fold(rows[kind], one)
-            state.event, state.position = Named(event.stream, event.seq, event.hash), one.position
+            state.event = Named(event.stream, event.seq, event.hash)
+            state.evidence = Evidence(state.event, one.position, None)
     return arranged(state, rows)
 
 

@@ -242,8 +242,8 @@ class ConsistencyQuery(Input):
     )
 
 
-class SnapshotQuery(At):
-    """The moment to show the registry as of; without it, now."""
+class SnapshotQuery(ProvenAt):
+    """The moment to show the registry as of; without it, now. `proof=true` asks for the proof of each model's event."""
 
 
 class AuditQuery(ModelAuditQuery):

@@ -17,6 +17,7 @@ from registry.faces.rest.audit_export import file
 from registry.faces.rest.wire import load_query
 
 KIND = "application/jsonl"
+EVIDENCE = schemas.Evidence()
 OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "digest", "storage_location", "description")
 
 
@@ -24,7 +25,7 @@ OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "dig
     "The whole registry as it was at a moment",
     "Made from the audit log alone, as JSON lines: a `snapshot` with the moment; of each model, by id, one `model` "
     "with the last event that went into it, each `version`, each `comment`; at last one `end` that counts them. "
-    "A text that was erased is its salted digest.",
+    "A text that was erased is its salted digest. With `proof=true` each `model` has the proof of its event.",
     query=schemas.SnapshotQuery,
     answer=KIND,
     files=(KIND,),
@@ -32,7 +33,7 @@ OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "dig
 def as_of() -> Response:
     """GET /snapshot."""
     asked = load_query(schemas.SnapshotQuery)
-    found = snapshot.as_of(reading(), reading_later(), g.principal, asked["at"])
+    found = snapshot.as_of(reading(), reading_later(), g.principal, asked["at"], prove=asked["proof"])
     return file(lines(found), KIND, "snapshot", "jsonl")
 
 
@@ -61,8 +62,8 @@ def lines_of(state: State) -> Iterator[str]:
 
 def model(state: State) -> dict[str, Any]:
     """A model, and the event that its state can be proven by."""
-    row, last = state.model, state.event
-    event = last and {"stream": last.stream, "seq": last.seq, "hash": last.hash.hex(), "position": state.position}
+    row = state.model
+    event = EVIDENCE.dump(state.evidence) if state.evidence else None
     about = {"id": row["id"], "name": row["name"], "description": row.get("description")}
     labels = {"tags": state.tags, "aliases": state.aliases}
     return about | labels | made(row) | {"created_by": row["created_by"], "event": event}

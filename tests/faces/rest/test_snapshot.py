@@ -153,10 +153,16 @@ def test_each_model_names_the_event_that_proves_its_state(sealed: Sealed) -> Non
     models = [json.loads(line) for line in sealed.client.get(f"{API}/snapshot").text.splitlines()]
     events = [model["event"] for model in models if model["kind"] == "model"]
     assert [(event["seq"], event["position"]) for event in events] == [(3, 2), (3, None)]
-    proof = sealed.client.get(f"{API}/audit/proof/2").get_json()
-    checkpoint = sealed.open(proof["checkpoint"])
-    hashes = [bytes.fromhex(one) for one in proof["proof"]]
-    assert verify_inclusion(bytes.fromhex(events[0]["hash"]), 2, checkpoint.size, hashes, checkpoint.root)
+    assert [event["proof"] for event in events] == [None, None]
+    asked_for = [json.loads(line) for line in sealed.client.get(f"{API}/snapshot?proof=true").text.splitlines()]
+    proven, waiting = (model["event"] for model in asked_for if model["kind"] == "model")
+    assert waiting == events[1]
+    assert proven | {"proof": None} == events[0]
+    for proof in (proven["proof"], sealed.client.get(f"{API}/audit/proof/2").get_json()):
+        checkpoint = sealed.open(proof["checkpoint"])
+        hashes = [bytes.fromhex(one) for one in proof["proof"]]
+        assert verify_inclusion(bytes.fromhex(events[0]["hash"]), 2, checkpoint.size, hashes, checkpoint.root)
+        assert not verify_inclusion(bytes.fromhex(events[1]["hash"]), 2, checkpoint.size, hashes, checkpoint.root)
 
 
 def test_an_erased_text_is_its_digest(sealed: Sealed) -> None:
