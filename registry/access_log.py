@@ -100,7 +100,7 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
             "status": code,
             "outcome": environ.get("registry.outcome") or outcome(code),
             "milliseconds": round(took.total_seconds() * 1000, 3),
-            "remote": environ.get("REMOTE_ADDR"),
+            "remote": environ.get("registry.remote") or environ.get("REMOTE_ADDR"),
             "user_agent": cut(as_text(environ.get("HTTP_USER_AGENT", "")), ROOM_FOR_USER_AGENT) or None,
             "bytes": sent,
         }

@@ -27,9 +27,11 @@ OF_THE_CLIENT = frozenset({"REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_TOKEN_FIL
 DRIVER = "postgresql+psycopg2"
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", DRIVER})
 SHORTEST_TOKEN = 20
+LONGEST_TOKEN_DAYS = 36_500
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 T = TypeVar("T")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigError(Exception):
@@ -164,6 +166,13 @@ def _log_name(value: str) -> str:
     return value
 
 
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in value.split(","))
+    except ValueError:
+        raise _Refused("must be addresses or networks like 10.1.2.3 or 10.1.0.0/16, separated by commas") from None
+
+
 def _setting(
     default: T,
     variable: str,
@@ -199,6 +208,36 @@ class Settings:
     auth: bool = _setting(
         True, "AUTH", _switch,
         "`off` lets everyone do everything; refused unless `REGISTRY_HOST` is a loopback address.", shown="on",
+    )
+    token_days: int = _setting(
+        0, "TOKEN_DAYS", _whole(0, LONGEST_TOKEN_DAYS),
+        "After how long a token expires for which nobody says so; 0 means never, or after the longest time allowed. "
+        "`REGISTRY_ADMIN_TOKEN` does not expire.",
+        unit="days",
+    )
+    token_days_max: int = _setting(
+        0, "TOKEN_DAYS_MAX", _whole(0, LONGEST_TOKEN_DAYS),
+        "Longest time that a token may be made for; 0 sets no limit. Tokens that are there stay as they are.",
+        unit="days",
+    )
+    failed_attempts_per_address: int = _setting(
+        100, "FAILED_ATTEMPTS_PER_ADDRESS", _whole(0, 1_000_000),
+        "So many credentials that open no door may come from one address (of IPv6: one /64) in the time below before "
+        "more of them are refused with 429; 0 sets no limit. A good credential always passes.",
+    )
+    failed_attempts_per_token: int = _setting(
+        20, "FAILED_ATTEMPTS_PER_TOKEN", _whole(0, 1_000_000),
+        "The same for credentials that begin with the same 12 characters, wherever they come from.",
+    )
+    failed_attempts_seconds: int = _setting(
+        60, "FAILED_ATTEMPTS_SECONDS", _whole(1, 86_400),
+        "How long failed attempts are counted, from the first one on.", unit="seconds",
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), "TRUSTED_PROXIES", _networks,
+        "Addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` is believed. Without it all "
+        "callers behind a proxy have its address.",
+        shown="none",
     )
     admin_token: str | None = _setting(
         None, "ADMIN_TOKEN", _admin_token,
@@ -295,6 +334,11 @@ class Settings:
             raise ConfigError(
                 f"REGISTRY_AUTH=off would open the registry to everyone who can reach {self.host}: "
                 "remove it, or set REGISTRY_HOST=127.0.0.1."
+            )
+        if 0 < self.token_days_max < self.token_days:
+            raise ConfigError(
+                f"REGISTRY_TOKEN_DAYS={self.token_days} is more than REGISTRY_TOKEN_DAYS_MAX={self.token_days_max}: "
+                "make it at most that, or leave it away."
             )
 
 

@@ -30,6 +30,17 @@ class Unauthenticated(RegistryError):
     """No credential, or one that is unknown, expired or revoked."""
 
 
+class TooManyAttempts(RegistryError):
+    """Too many credentials that open no door came from here, or this one too often. Good ones still pass.
+
+    After `retry_after` seconds another attempt is looked at.
+    """
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Forbidden(RegistryError):
     """The principal is known but lacks the `permission`, for the `model` if one is named."""
 

@@ -276,6 +276,21 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class FailedAttempts(Base):
+    """How often a credential or an address failed before `expires_at`; `key` is a SHA-256 digest. Lost in a crash."""
+
+    __tablename__ = "failed_attempts"
+    __table_args__ = (
+        CheckConstraint("octet_length(key) = 32", name="key"),
+        Index("ix_failed_attempts_expires_at", "expires_at"),
+        {"prefixes": ["UNLOGGED"], "postgresql_with": {"fillfactor": "50"}},
+    )
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    expires_at: Mapped[datetime]
+
+
 class StageInterval(Base):
     """From when until when a version stood in a stage; written by the database alone. Outlives a purged version."""
 

@@ -1,5 +1,6 @@
 """Every setting: what is accepted, what is refused and in which words, and that the README tells of each."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def test_what_tells_the_client_where_a_service_is_is_no_setting_of_one() -> None
             frozenset({"https://ui.example.com", "https://b:8443", "http://localhost:3000"}),
         ),
         ("REGISTRY_THREADS", "9", "pool_size", 9),
+        ("REGISTRY_TOKEN_DAYS", "90", "token_days", 90),
+        (
+            "REGISTRY_TRUSTED_PROXIES",
+            "10.1.2.3, fd00::/8",
+            "trusted_proxies",
+            (IPv4Network("10.1.2.3/32"), IPv6Network("fd00::/8")),
+        ),
         ("REGISTRY_LOG_LEVEL", "Debug", "log_level", "debug"),
         ("REGISTRY_PORT", " ", "port", 5055),
     ],
@@ -100,6 +108,12 @@ def test_a_good_value_is_taken(variable: str, value: str, field: str, expected: 
         ({"REGISTRY_CORS_ORIGINS": "https://a,,https://b"}, "separated by commas"),
         ({"REGISTRY_CORS_ORIGINS": "null"}, "must be origins like"),
         ({"REGISTRY_CORS_ORIGINS": "http://ui.example.com"}, "must be https://"),
+        ({"REGISTRY_TOKEN_DAYS": "91", "REGISTRY_TOKEN_DAYS_MAX": "90"}, "make it at most that"),
+        ({"REGISTRY_TOKEN_DAYS": "-1"}, "from 0 to 36500"),
+        ({"REGISTRY_FAILED_ATTEMPTS_SECONDS": "0"}, "from 1 to 86400"),
+        ({"REGISTRY_TRUSTED_PROXIES": "10.1.2.3/8"}, "addresses or networks"),
+        ({"REGISTRY_TRUSTED_PROXIES": "proxy.example.com"}, "addresses or networks"),
+        ({"REGISTRY_TRUSTED_PROXIES": "*"}, "addresses or networks"),
         ({"REGISTRY_WORKERS": "0"}, "from 1 to 256"),
         ({"REGISTRY_LOG_LEVEL": "loud"}, "one of debug, info, warning, error"),
         ({"REGISTRY_ADMIN_TOKEN_FILE": "/does/not/exist"}, "cannot be read"),

@@ -225,35 +225,6 @@ def test_of_parallel_rollbacks_from_one_holder_one_wins(port: int) -> None:
     assert holders(port, name) == [1]
 
 
-def test_a_revoked_token_is_worthless_in_every_worker_at_once(port: int, database_url: str) -> None:
-    def command(*words: str) -> str:
-        env = service_environment(database_url, port)
-        done = subprocess.run(
-            [sys.executable, "-m", "registry", *words], env=env, capture_output=True, text=True, check=True, cwd=ROOT
-        )
-        return done.stdout + done.stderr
-
-    made = command("token", "create", "--name", unique("robot"), "--role", "viewer")
-    secret = next(word for word in made.split() if word.startswith("mreg_"))
-
-    def statuses() -> set[int]:
-        found = set()
-        for _ in range(12):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-            connection.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {secret}"})
-            found.add(connection.getresponse().status)
-            connection.close()
-        return found
-
-    assert statuses() == {200}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {secret}"})
-    credential = json.loads(connection.getresponse().read())["credential"]
-    connection.close()
-    command("token", "revoke", credential.partition(":")[2])
-    assert statuses() == {401}
-
-
 def test_a_stop_under_load_finishes_what_was_begun(database_url: str, tmp_path: Path) -> None:
     port = free_port()
     running = subprocess.Popen(

@@ -57,7 +57,7 @@ def token() -> None:
 @click.option("--name", required=True, help="Whom it is for: a person or a program. The audit log names it.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value, show_default=True)
 @click.option("--description", help="What it is used for.")
-@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Without it the token lasts until revoked.")
+@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Without it as long as the service says.")
 @json_option
 @with_tokens
 def create(

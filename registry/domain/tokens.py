@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
+from registry.config import Settings
+from registry.db import settings_of
 from registry.domain import access, lookup, names, paging, principals
 from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
@@ -25,6 +27,8 @@ SECRET_BYTES = 20
 NAME_MAX = 200
 DESCRIPTION_MAX = 1_000
 FIRST_NAME = "admin"
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""Callers reckon from the time that they have."""
 NOTE_USE_EVERY = timedelta(minutes=5)
 
 
@@ -60,16 +64,17 @@ def create(
 ) -> IssuedToken:
     """Make a token for the principal called `name`, who is made too if there is none.
 
+    Without `expires_at` it lasts as long as the settings say.
+
     :raises Forbidden: the principal may not make tokens.
-    :raises Invalid: the name is blank or too long, or the expiry has passed.
+    :raises Invalid: the name is blank or too long, the expiry has passed, or is later than the settings allow.
     """
     access.require(principal, Permission.ADMINISTER)
     if not name.strip():
         raise names.missing("name")
     names.check_text("name", name, NAME_MAX)
     names.check_text("description", description, DESCRIPTION_MAX)
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise Invalid("A token cannot expire in the past.", "expires_at")
+    expires_at = expiry(settings_of(session), expires_at)
     secret = PREFIX + secrets.token_hex(SECRET_BYTES)
     row = issue(session, name, role, secret, description=description, expires_at=expires_at)
     return IssuedToken(
@@ -83,6 +88,22 @@ def create(
         last_used_at=None,
         secret=secret,
     )
+
+
+def expiry(settings: Settings, asked: datetime | None) -> datetime | None:
+    """When a token made now expires, if ever.
+
+    :raises Invalid: what is asked for has passed, or is later than the settings allow.
+    """
+    now, longest = datetime.now(UTC), settings.token_days_max
+    if asked is None:
+        days = settings.token_days or longest
+        return now + timedelta(days=days) if days else None
+    if asked <= now:
+        raise Invalid("A token cannot expire in the past.", "expires_at")
+    if longest and asked > now + timedelta(days=longest) + CLOCKS_DIFFER:
+        raise Invalid(f"A token of this registry expires after {longest} days at the latest.", "expires_at")
+    return asked
 
 
 def issue(

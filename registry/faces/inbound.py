@@ -9,14 +9,16 @@ from urllib.parse import unquote
 
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, receipts, transaction, unaudited
-from registry.domain import names, notes, tokens
+from registry.domain import attempts, names, notes, tokens
 from registry.domain.access import ANONYMOUS, Principal
-from registry.errors import Forbidden, RegistryError, Unauthenticated, Unavailable
+from registry.errors import Forbidden, RegistryError, TooManyAttempts, Unauthenticated, Unavailable
+from registry.faces import remote
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 RECEIPT = "Audit-Receipt"
@@ -25,10 +27,16 @@ CHALLENGE = 'Bearer realm="model registry", Basic realm="model registry", charse
 
 
 def identify() -> None:
-    """Give the request an id: the caller's own if it looks like one. The access log reads it from the environment."""
+    """Give the request an id, the caller's own if it looks like one, and find out where it comes from.
+
+    The access log reads both from the environment.
+    """
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
     request.environ["registry.request_id"] = g.request_id
+    trusted = current_app.config["REGISTRY"].trusted_proxies
+    g.remote = remote.address(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), trusted)
+    request.environ["registry.remote"] = g.remote
     g.receipts = {}
 
 
@@ -57,6 +65,7 @@ def authenticate() -> None:
     """Find out who calls.
 
     :raises Unauthenticated: no credential, or none that opens the door.
+    :raises TooManyAttempts: the same, and not for the first time.
     """
     g.principal = caller()
     request.environ["registry.actor"] = g.principal.id
@@ -64,7 +73,11 @@ def authenticate() -> None:
 
 
 def caller() -> Principal:
-    """The principal that the request's credential belongs to."""
+    """The principal that the request's credential belongs to.
+
+    :raises Unauthenticated: no credential, or none that opens the door.
+    :raises TooManyAttempts: the same, and not for the first time.
+    """
     if not current_app.config["REGISTRY"].auth:
         return ANONYMOUS
     secret = given_secret(request.authorization)
@@ -76,6 +89,7 @@ def caller() -> Principal:
     holder = tokens.authenticate(db.session(), secret)
     if holder is None:
         note_spent(secret)
+        count_failure(secret)
         raise Unauthenticated("The token is unknown, has expired or was revoked.")
     if holder.note_use:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
@@ -90,6 +104,25 @@ def note_spent(secret: str) -> None:
         holder, why = found
         with suppress(Unavailable), transaction(holder, request_id=g.request_id) as session:
             notes.token_refused(session, why)
+
+
+def count_failure(secret: str) -> None:
+    """Count a credential that opens no door against where it comes from, and against itself.
+
+    Where the counts cannot be kept, as on a standby, the attempt is refused like any other: they save work and noise,
+    and are not what keeps anybody out.
+
+    :raises TooManyAttempts: there were too many.
+    """
+    wait = None
+    with suppress(Unavailable, DBAPIError), unaudited() as session:
+        wait = attempts.exhausted(session, current_app.config["REGISTRY"], g.remote, secret)
+    if wait is not None:
+        raise TooManyAttempts(
+            f"Too many tokens that are not valid came from here, or this one too often. Wait {wait} seconds and check "
+            "the token; a valid one is let in at once.",
+            wait,
+        )
 
 
 def note_refusal(error: RegistryError) -> None:

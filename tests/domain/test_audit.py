@@ -40,6 +40,7 @@ NOT_CAPTURED = {
     "registry.alias_intervals": "follows from the alias events",
     "registry.name_intervals": "follows from the renames",
     "registry.idempotency_keys": "answers kept for a day, so that a request sent again is not done again; no state",
+    "registry.failed_attempts": "counts failed attempts for a minute; no state, and lost in a crash",
     "audit.event": "is the log",
     "audit.private": "belongs to the log",
     "audit.stream": "belongs to the log",

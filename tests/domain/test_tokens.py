@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -402,3 +403,76 @@ def test_services_that_start_at_once_let_one_given_token_in(lonely: Flask) -> No
     assert [each.revoked_at is None for each in rows()] == [False, True]
     assert (is_administrator(GIVEN), is_administrator(OTHER)) == (True, False)
     assert db.session.scalar(select(func.count(PrincipalRow.id))) == 1
+
+
+# How long they last.
+
+DAY = timedelta(days=1)
+LASTING: dict[str, tuple[dict[str, int], timedelta | None, timedelta | None]] = {
+    "for good, where nobody says anything": ({}, None, None),
+    "as long as asked": ({}, 5 * DAY, 5 * DAY),
+    "as the default says": ({"token_days": 30}, None, 30 * DAY),
+    "longer than the default, if asked": ({"token_days": 30}, 40 * DAY, 40 * DAY),
+    "as long as it may": ({"token_days_max": 90}, None, 90 * DAY),
+    "as the default says, within what it may": ({"token_days": 30, "token_days_max": 90}, None, 30 * DAY),
+    "exactly as long as it may": ({"token_days_max": 90}, 90 * DAY, 90 * DAY),
+    "as long as it may, by a clock that is a little ahead": (
+        {"token_days_max": 90},
+        90 * DAY + timedelta(minutes=4),
+        90 * DAY,
+    ),
+}
+
+
+def configured(monkeypatch: pytest.MonkeyPatch, app: Flask, **days: int) -> None:
+    monkeypatch.setitem(app.config, "REGISTRY", replace(app.config["REGISTRY"], **days))
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(("days", "asked", "lasts"), LASTING.values(), ids=LASTING)
+def test_a_token_lasts(
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    days: dict[str, int],
+    asked: timedelta | None,
+    lasts: timedelta | None,
+) -> None:
+    configured(monkeypatch, app, **days)
+    now = datetime.now(UTC)
+    made = create(expires_at=now + asked if asked else None)
+    assert listed(made.id).expires_at == made.expires_at
+    if lasts is None:
+        assert made.expires_at is None
+    else:
+        assert made.expires_at is not None
+        assert abs(made.expires_at - now - lasts) < timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("context")
+def test_a_token_lasts_no_longer_than_it_may(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(monkeypatch, app, token_days_max=90)
+    before = events_written()
+    with pytest.raises(Invalid) as refused:
+        create(expires_at=datetime.now(UTC) + 91 * DAY)
+    assert (refused.value.field, refused.value.message) == (
+        "expires_at",
+        "A token of this registry expires after 90 days at the latest.",
+    )
+    assert events_written() == before
+
+
+def test_the_token_from_the_settings_lasts_as_long_as_it_stands_there(
+    lonely: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(monkeypatch, lonely, token_days=30, token_days_max=90)
+    ensure(GIVEN)
+    assert [row.expires_at for row in rows()] == [None]
+
+
+def test_the_first_administrators_token_lasts_as_long_as_others(lonely: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(monkeypatch, lonely, token_days=30)
+    assert is_administrator(ensure(None))
+    [made] = rows()
+    assert made.expires_at is not None
+    change(made.id, expires_at=datetime.now(UTC) - DAY)
+    assert is_administrator(ensure(None))  # once it has expired, the next start makes another

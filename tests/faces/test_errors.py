@@ -149,6 +149,7 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, app: Flask) -> None:
 PROBLEMS = {
     "invalid": 400,
     "unauthenticated": 401,
+    "too-many-attempts": 429,
     "forbidden": 403,
     "not-found": 404,
     "purged": 410,

@@ -7,13 +7,14 @@ from flask import Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from registry import errors
-from registry.errors import InFlight, RegistryError, Unavailable
+from registry.errors import InFlight, RegistryError, TooManyAttempts, Unavailable
 from registry.faces import measuring
 from registry.faces.inbound import CHALLENGE
 
 CODES: dict[type[RegistryError], tuple[str, int]] = {
     errors.Invalid: ("INVALID_PARAMETER_VALUE", 400),
     errors.Unauthenticated: ("UNAUTHENTICATED", 401),
+    errors.TooManyAttempts: ("REQUEST_LIMIT_EXCEEDED", 429),
     errors.Forbidden: ("PERMISSION_DENIED", 403),
     errors.NotFound: ("RESOURCE_DOES_NOT_EXIST", 404),
     errors.AliasNotFound: ("INVALID_PARAMETER_VALUE", 400),
@@ -52,7 +53,7 @@ def refuse(error: RegistryError) -> Response:
     response = render(code, error.message, status)
     if code == "UNAUTHENTICATED":
         response.headers["WWW-Authenticate"] = CHALLENGE
-    if isinstance(error, (Unavailable, InFlight)):
+    if isinstance(error, (Unavailable, InFlight, TooManyAttempts)):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

@@ -20,6 +20,8 @@ MEANINGS = {
     413: "The body is larger than the service takes.",
     415: "The body is not declared as JSON.",
     422: "The `Idempotency-Key` was used before, for another request.",
+    429: "Too many credentials that open no door came from the caller's address, or this one too often. Another "
+    "attempt is looked at after the seconds of `Retry-After`; a good credential passes at any time.",
     503: "The database cannot answer now. The same request may succeed after the seconds of `Retry-After`.",
 }
 MLFLOW_MEANINGS = {
@@ -37,6 +39,7 @@ RULES: dict[int, Callable[[Route], bool]] = {
     413: lambda route: route.body is not None,
     415: lambda route: route.body is not None and route.is_rest,
     422: lambda route: route.is_idempotent_by_key,
+    429: lambda route: route.operation.secured,
     503: lambda route: route.operation.secured,
 }
 NAMES = {
@@ -50,10 +53,11 @@ NAMES = {
     413: "TooLarge",
     415: "NotJson",
     422: "KeyReused",
+    429: "TooManyAttempts",
     503: "Unavailable",
 }
 IN_FLIGHT = 409
-HEADERS = {401: ["WWW-Authenticate"], 503: ["Retry-After"]}
+HEADERS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
 
 
 def names_a_model(route: Route) -> bool:

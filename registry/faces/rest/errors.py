@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from registry import errors
 from registry.domain.times import rfc3339
-from registry.errors import Conflict, InFlight, Invalid, RegistryError, Unavailable
+from registry.errors import Conflict, InFlight, Invalid, RegistryError, TooManyAttempts, Unavailable
 from registry.faces import measuring
 from registry.faces.inbound import CHALLENGE
 from registry.vocabulary import HTTP_PROBLEMS, http_problem
@@ -19,6 +19,7 @@ from registry.vocabulary import HTTP_PROBLEMS, http_problem
 STATUSES: dict[type[RegistryError], int] = {
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
+    errors.TooManyAttempts: 429,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Purged: 410,
@@ -49,6 +50,7 @@ TITLES = {
     416: "No such range",
     417: "Expectation failed",
     422: "Key already used",
+    429: "Too many attempts",
     431: "Headers too large",
     500: "Service fault",
     501: "Not implemented",
@@ -79,7 +81,7 @@ def refuse(error: RegistryError) -> Response:
     response = render(slug_of(kind), error.message, STATUSES[kind], members(error))
     if kind is errors.Unauthenticated:
         response.headers["WWW-Authenticate"] = CHALLENGE
-    if isinstance(error, (Unavailable, InFlight)):
+    if isinstance(error, (Unavailable, InFlight, TooManyAttempts)):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

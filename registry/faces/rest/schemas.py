@@ -110,7 +110,10 @@ class RestoreModel(Restore):
 
 
 class CreateToken(Input):
-    """A token for the principal called `name`, who is made if there is none. Without `expires_at` it lasts."""
+    """A token for the principal called `name`, who is made if there is none.
+
+    Without `expires_at` it lasts as long as the settings of the service say.
+    """
 
     name = Text(required=True, metadata={"minLength": 1, "description": "Whose token it is."})
     role = fields.Enum(Role, by_value=True, required=True)
