@@ -292,6 +292,10 @@ class Settings:
     pool_size: int = _setting(
         0, "POOL_SIZE", _whole(1, 256), "Database connections that each worker keeps.", shown="as `REGISTRY_THREADS`"
     )
+    request_timeout_seconds: int = _setting(
+        30, "REQUEST_TIMEOUT_SECONDS", _whole(1, 3600),
+        "How long a request may take to arrive, its body included; one that takes longer is refused.", unit="seconds",
+    )
     worker_timeout_seconds: int = _setting(
         60, "WORKER_TIMEOUT_SECONDS", _whole(5, 3600),
         "A worker that shows no sign of life for this long is replaced.", unit="seconds",

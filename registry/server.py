@@ -147,6 +147,7 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
         db.engine.dispose(close=False)
     application.extensions["stopping"] = lambda: not worker.alive
     take_part(worker)
+    worker.request_seconds = application.config["REGISTRY"].request_timeout_seconds
     worker.parent = arbiter
 
 

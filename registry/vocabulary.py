@@ -103,6 +103,15 @@ class Action(StrEnum):
     SYSTEM_RESTORE = "system.restore"
 
 
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""What every answer says to a browser, unless it says otherwise itself: not to guess, keep, run, frame or share it."""
 HTTP_PROBLEMS = {
     400: "bad-request",
     404: "not-found",

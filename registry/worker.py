@@ -1,21 +1,26 @@
-"""Gunicorn's worker, with one difference: what never reaches the application is refused in JSON too, and not by a page.
+"""Gunicorn's worker, with two differences: a request has a time to arrive in, and what never reaches the application
+is refused in JSON too, and not by a page.
 
-That is what gunicorn itself cannot read as a request: a malformed line or header, or one that is too long. It belongs
-to no face, so the answer has the members of both: those of a problem document and those that MLflow clients read.
+That is what gunicorn itself cannot read as a request: a malformed line or header, or one that is too long or too slow.
+It belongs to no face, so the answer has the members of both: those of a problem document and those that MLflow clients
+read.
 """
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from registry.vocabulary import http_problem
+from registry.hurry import Hurried
+from registry.vocabulary import SAFE_HEADERS, http_problem
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([^\r]*)\r\n")
 DETAILS = {
     400: "This is no well-formed HTTP request.",
     403: "This request is not allowed here.",
+    408: "The request took too long to arrive.",
     414: "The address is too long. Ask for less at once, or send it in a body where the route takes one.",
     417: "The registry cannot do what the header 'Expect' asks for.",
     431: "There are too many headers, or one of them is too long.",
@@ -25,7 +30,22 @@ FAULT = 500
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """A worker with threads."""
+    """A worker with threads; `request_seconds` is how long a request may take to arrive."""
+
+    request_seconds = 30.0
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a request, if it comes in time."""
+        if not isinstance(conn.sock, Hurried):
+            conn.sock = Hurried(conn.sock)
+        connection = conn.sock
+        connection.begin(self.request_seconds)
+        handled = super().handle(conn)
+        if connection.late and not connection.answered:
+            with suppress(OSError):  # it may have hung up by now
+                connection.sendall(refusal(408, "Request Timeout"))
+        connection.end()
+        return handled
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse what is no request."""
@@ -59,8 +79,6 @@ def refusal(status: int, reason: str) -> bytes:
         "message": detail,
     }
     body = json.dumps(problem).encode()
-    head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nCache-Control: no-store\r\n"
-        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    headers = {"Connection": "close", **SAFE_HEADERS, "Content-Type": "application/problem+json"}
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body

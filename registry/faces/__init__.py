@@ -12,6 +12,7 @@ from registry.faces import inbound, measuring, mlflow, rest
 from registry.faces.health import health
 from registry.faces.metrics import prometheus
 from registry.faces.openapi import docs
+from registry.vocabulary import SAFE_HEADERS
 
 OK, NO_CONTENT = 200, 204
 MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
@@ -43,8 +44,8 @@ def outbound(response: Response) -> Response:
     """What every answer bears."""
     response.headers["X-Request-ID"] = g.request_id
     inbound.give_receipts(response)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in SAFE_HEADERS.items():
+        response.headers.setdefault(name, value)
     if request.method == "OPTIONS" and response.status_code == OK:
         response.status_code = NO_CONTENT  # Flask's own answer is an empty page
     if response.status_code == NO_CONTENT:

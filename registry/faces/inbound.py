@@ -80,7 +80,7 @@ def caller() -> Principal:
     """
     if not current_app.config["REGISTRY"].auth:
         return ANONYMOUS
-    secret = given_secret(request.authorization)
+    secret = given_secret(authorization())
     if not secret:
         raise Unauthenticated(
             "This registry needs a token. Send it as 'Authorization: Bearer <token>', or as the password of Basic "
@@ -130,6 +130,14 @@ def note_refusal(error: RegistryError) -> None:
     if isinstance(error, Forbidden):
         with suppress(Unavailable), transaction(g.principal, request_id=g.request_id) as session:
             notes.refused(session, error)
+
+
+def authorization() -> Authorization | None:
+    """The header Authorization, taken apart; None if there is none or nothing can be made of it."""
+    try:
+        return request.authorization
+    except ValueError:  # Basic with something else than ASCII
+        return None
 
 
 def given_secret(authorization: Authorization | None) -> str | None:

@@ -64,7 +64,7 @@ def page() -> Response:
     """The page that shows the contract."""
     response = send_from_directory(PAGE, "index.html")
     response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return response
 
 
