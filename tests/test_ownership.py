@@ -15,10 +15,15 @@ from sqlalchemy.pool import NullPool
 from registry import embedded, ownership, posture, schema
 from registry.config import Settings
 from registry.db import transaction
-from registry.domain import registered_models
+from registry.domain import erasure, registered_models
 from registry.domain.access import OPERATOR
+from registry.ledger.note import Verifier
 from registry.posture import Level
 from registry.schema import SchemaError
+from registry.sealer import process
+from registry.sealer.store import PUBLIC
+from registry.verification import database as verification
+from registry.verification.verify import Verification
 from tests.conftest import application, as_role, database, execute
 from tests.factories import make_model, unique
 
@@ -101,6 +106,20 @@ def test_a_plain_owner_works_with_the_one_role_that_there_is(plain: tuple[str, s
     assert any(f"{PLAIN} owns" in why for why in found.why)
 
 
+def test_a_single_role_seals_erases_and_verifies(plain: tuple[str, str], tmp_path: Path) -> None:
+    _, mine = plain
+    schema.upgrade(mine)
+    settings = Settings(database_url=mine, sealer_dir=tmp_path)
+    works(mine)
+    with application(settings) as app, app.app_context(), transaction(OPERATOR) as session:
+        erasure.reason(session, OPERATOR, "model:1", 2, basis="article 17")
+    process.run(settings, say=lambda _: None, once=True)
+
+    key = Verifier.parse((tmp_path / PUBLIC).read_text().strip())
+    report = Verification(key, late_seconds=0).run(verification.connect(mine, 5))
+    assert (report.divergences, report.sealed, report.erased) == ({}, report.events, 1)
+
+
 def test_a_superuser_completes_it_later_and_the_service_goes_on(plain: tuple[str, str]) -> None:
     super_url, mine = plain
     schema.upgrade(mine)
@@ -148,6 +167,31 @@ def test_who_may_create_roles_separates_them_without_the_guard(place: Path) -> N
         works(service)
         schema.upgrade(mine)  # from now on a migrator as any other
         assert posture.at(service).why == []
+
+
+OF_THE_LOG = (
+    "CREATE TABLE audit.more (x int); ALTER TABLE audit.event ADD z int; "
+    "CREATE TRIGGER more BEFORE UPDATE ON registry.tokens FOR EACH ROW EXECUTE FUNCTION audit.refuse(); "
+    "DROP TRIGGER more ON registry.tokens"
+)
+
+
+def test_who_may_create_roles_goes_on_upgrading_the_log(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded.start(place, durable=False) as running:
+        server = embedded.as_role(running.url, embedded.SUPERUSER)
+        execute(server, "DROP ROLE registry_app; DROP ROLE audit_sealer; CREATE ROLE creator LOGIN CREATEROLE")
+        execute(server, "ALTER DATABASE registry OWNER TO creator")
+        mine = as_role(server, "creator")
+        schema.upgrade(mine)
+        with_another_migration(tmp_path, monkeypatch, OF_THE_LOG)
+
+        schema.upgrade(mine)
+
+        assert schema.current(mine) == "9999"
+        assert ask(mine, OWNERS) == ["audit audit_owner", "registry registry_owner"]
+        works(as_role(server, ownership.APP))
 
 
 def test_the_migrator_can_upgrade_and_what_it_makes_belongs_to_the_owner(
