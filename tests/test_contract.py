@@ -85,6 +85,24 @@ def test_every_operation_has_an_example(contract: dict[str, Any]) -> None:
     assert without == set(), "add a step to tools/story.py, then `make examples`"
 
 
+SHOWN_AS_A_REPEAT = {"mlflowSetModelTag"}
+"""Whose example sets what is so already; tests/faces/test_receipts.py has the change."""
+
+
+def test_every_change_is_shown_with_its_receipt(contract: dict[str, Any]) -> None:
+    """The examples are what the service answers (tests/tools/test_examples.py), and every operation has one."""
+    writing = {
+        each["operationId"]
+        for each in operations(contract)
+        for status, answer in each["responses"].items()
+        if status.startswith("2") and "Audit-Receipt" in answer.get("headers", {})
+    }
+    shown = {
+        name for name, found in exchanges().items() if any("Audit-Receipt" in each["answer_headers"] for each in found)
+    }
+    assert writing - shown == SHOWN_AS_A_REPEAT
+
+
 def test_every_parameter_and_every_field_says_what_it_means(contract: dict[str, Any]) -> None:
     silent = {
         f"{operation['operationId']} {parameter['name']}"
