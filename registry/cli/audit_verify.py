@@ -73,7 +73,8 @@ def verify(
         kept = [*previous, *([keep] if keep and keep.exists() else [])]
         verification = Verification(known, checkpoints(kept, known), sealed_within)
         report = verification.run(database.connect(config.database_url(settings), settings.connect_timeout_seconds))
-    show_json(report.document()) if as_json else show_report(report)
+    with failing_with(CANNOT):
+        show_json(report.document()) if as_json else show_report(report)
     if not report.verified:
         ctx.exit(DIVERGENCE)
     if keep:
@@ -82,13 +83,13 @@ def verify(
 
 @contextmanager
 def failing_with(code: int) -> Iterator[None]:
-    """Let whatever keeps us from verifying end the command with this exit code, in a line."""
+    """Let whatever keeps us from verifying, or from saying so, end the command with this exit code, in a line."""
     try:
         yield
     except DBAPIError as error:
         said = str(error.orig).strip().splitlines() or ["no reason given"]
         raise Failure(f"The database does not let itself be verified: {said[0]}", code) from error
-    except (*FAULTS, NoteError) as error:
+    except (*FAULTS, NoteError, OSError) as error:
         raise Failure(str(error), code) from error
 
 

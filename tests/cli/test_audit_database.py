@@ -1,10 +1,13 @@
 """`registry audit verify --db` and `registry audit erase`, as somebody types them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Done, Run
+from tests.cli.running import environment
 from tests.verification.registries import Registry
 
 
@@ -49,6 +52,17 @@ def test_a_divergence_is_named_and_ends_with_1(audit: Typed) -> None:
     assert (first["table"], first["key"], first["field"]) == (
         "aliases", {"model_id": 1, "alias": "champion"}, "number",
     )  # fmt: skip
+
+
+def test_a_report_that_cannot_be_written_is_no_verdict(audit: Typed) -> None:
+    where = {"REGISTRY_DATABASE_URL": audit.registry.url, "REGISTRY_SEALER_DIR": str(audit.registry.directory)}
+    command = [sys.executable, "-m", "registry", "audit", "verify", "--db"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, env=environment(**where), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "No space left" in done.stderr
 
 
 def test_the_last_good_checkpoint_is_kept_and_never_replaced_on_failure(audit: Typed, tmp_path: Path) -> None:
