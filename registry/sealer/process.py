@@ -85,6 +85,9 @@ def connected(settings: Settings, *, wait: Wait) -> Iterator[Connection]:
     :raises Busy: another one does, and we do not wait.
     """
     options = engine_options(settings)["connect_args"] | {"application_name": "model-registry-sealer"}
+    options["options"] += (
+        " -c synchronous_commit=on"  # what is signed must not be lost, nor what was committed before it
+    )
     engine = create_engine(database_url(settings), poolclass=NullPool, connect_args=options)
     with engine.connect() as connection:
         while not _has_lock(connection):

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 from registry import schema
 from registry.ledger.note import Checkpoint, Signer, Verifier
 from registry.sealer import process, seals
-from registry.sealer.process import Busy
+from registry.sealer.process import Busy, connected
 from registry.sealer.sealing import POINTS
 from registry.sealer.seals import Refusal
 from registry.sealer.store import SealerError, Store, StoreError
@@ -62,6 +62,16 @@ def test_with_nothing_new_nothing_is_signed(place: Place) -> None:
     assert (place.seal(), place.seal(), place.seal()) == (3, 0, 0)
     assert len(place.notes()) == 1
     assert_whole(place)
+
+
+def test_nothing_is_signed_that_a_crash_could_still_take_back(place: Place) -> None:
+    """Whoever lets changes return before they are on disk; the log goes to disk in order, so one commit is enough."""
+    with place.engine.begin() as connection:
+        [name] = connection.exec_driver_sql("SELECT current_database()").scalars()
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    assert place.ask("SHOW synchronous_commit") == [("off",)]
+    with connected(place.settings, wait=lambda: False) as connection, connection.begin():
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
 
 
 def test_what_was_rolled_back_has_no_position(place: Place) -> None:
