@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-mlflow fuzz lint types contract examples settings workers bench bench-quick audit secrets check lock clean
+.PHONY: help demo serve test test-mlflow fuzz lint lint-deploy types contract examples settings workers bench bench-quick audit secrets check lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -32,6 +32,11 @@ fuzz: $(VENV)/.dev ## send thousands of requests, made from the contract, to a s
 lint: $(VENV)/.dev ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-deploy: .venv-deploy/.done ## check Dockerfile, Kubernetes manifests, alerts and dashboard with linters of their own
+	.venv-deploy/bin/hadolint Dockerfile
+	.venv-deploy/bin/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
+	.venv-deploy/bin/python tools/promql.py
 
 types: $(VENV)/.dev ## check types, strictly
 	$(BIN)/mypy
@@ -71,9 +76,10 @@ lock: $(VENV)/.dev ## choose the newest versions that pyproject.toml allows, and
 		-o requirements-dev.lock pyproject.toml
 	$(COMPILE) -o requirements/mlflow3.lock requirements/mlflow3.in
 	$(COMPILE) -o requirements/mlflow2.lock requirements/mlflow2.in
+	$(COMPILE) -o requirements/deploy.lock requirements/deploy.in
 
 clean: ## remove what make has made, except for data
-	rm -rf $(VENV) .venv-mlflow3 .venv-mlflow2 build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-mlflow3 .venv-mlflow2 .venv-deploy build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 # A stamp in the environment says that what it depends on is installed, so that a second make does nothing.
 $(VENV)/.service: requirements.lock pyproject.toml
@@ -88,6 +94,11 @@ $(VENV)/.service: requirements.lock pyproject.toml
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.service
 	@echo "Installing the tools for tests and checks into $(VENV)."
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv-deploy/.done: requirements/deploy.lock
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip --disable-pip-version-check install -r requirements/deploy.lock
 	@touch $@
 
 .venv-mlflow%/.done: requirements/mlflow%.lock

@@ -4,7 +4,7 @@ import os
 
 from flask import Flask
 
-from registry import config, db, faces
+from registry import config, db, faces, tracing
 from registry.config import ConfigError, Settings
 from registry.metrics.board import Board
 from registry.metrics.meters import Meters, counted
@@ -30,5 +30,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     meters = app.extensions["meters"] = Meters(Board(parts(settings.workers)))
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
+    tracing.install(app, os.environ)
     faces.register(app)
     return app

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from registry import ownership
+from registry import ownership, side_by_side
 
 SCHEMA = "registry"
 MINIMUM_SERVER = 14
@@ -62,7 +62,7 @@ def check(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> list[s
     """Return what keeps this code from working on the database, one line each; nothing if all is well."""
     try:
         with _connected(url, connect_timeout) as connection:
-            return [*_server_problems(connection), *_revision_problems(_revision(connection))]
+            return [*_server_problems(connection), *_revision_problems(connection, _revision(connection))]
     except SchemaError as error:
         return [str(error)]
 
@@ -78,8 +78,11 @@ def upgrade(
     :raises SchemaError: the database is unreachable, unsuitable, or a migration failed; those before it are done.
     """
     with _connected(url, connect_timeout) as connection:
-        for problem in [*_server_problems(connection), *_newer(_revision(connection))]:
+        revision = _revision(connection)
+        for problem in [*_server_problems(connection), *_newer(connection, revision)]:
             raise SchemaError(problem)
+        if _is_unknown(revision):
+            return  # a newer release has upgraded it, and it serves this one too
         connection.rollback()
         try:
             _migrate(connection, say)
@@ -150,27 +153,32 @@ def _server_problems(connection: Connection) -> Iterator[str]:
         yield "The database is a standby and takes no writes: name the primary in REGISTRY_DATABASE_URL."
 
 
-def _revision_problems(revision: str | None) -> Iterator[str]:
-    yield from _newer(revision)
+def _revision_problems(connection: Connection, revision: str | None) -> Iterator[str]:
+    yield from _newer(connection, revision)
     if revision is None:
         yield "The registry is not installed in this database yet: run `registry db upgrade`."
-    elif revision != head() and not list(_newer(revision)):
+    elif revision != head() and not _is_unknown(revision):
         yield f"The database is at revision {revision}, the code needs {head()}: run `registry db upgrade`."
 
 
-def _newer(revision: str | None) -> Iterator[str]:
-    if revision is not None and not _is_known(revision):
+def _newer(connection: Connection, revision: str | None) -> Iterator[str]:
+    if revision is None or not _is_unknown(revision):
+        return
+    served = side_by_side.oldest_served(connection, revision)
+    if served is None or head() < served:
         yield (
             f"The database is at revision {revision}, which this version of the registry does not know: "
             "install the newer version that upgraded it."
         )
 
 
-def _is_known(revision: str) -> bool:
-    try:
-        return _scripts().revision_map.get_revision(revision) is not None
-    except ResolutionError:
+def _is_unknown(revision: str | None) -> bool:
+    if revision is None:
         return False
+    try:
+        return _scripts().revision_map.get_revision(revision) is None
+    except ResolutionError:
+        return True
 
 
 def _migrate(connection: Connection, say: Callable[[str], object]) -> None:
@@ -194,6 +202,7 @@ def _announced(step: RevisionStep, say: Callable[[str], object]) -> RevisionStep
         for name, value in {"app.actor": f"migration:{revision}", "app.request_id": uuid4().hex}.items():
             op.get_bind().execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
         migrate(**options)
+        side_by_side.note(op.get_bind(), revision, getattr(step.revision.module, "serves", revision))
 
     step.migration_fn = run
     return step

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing"},
-    "app": {"config", "db", "faces", "metrics"},
+    "tracing": {"config", "db", "faces"},
+    "app": {"config", "db", "faces", "metrics", "tracing"},
 }
 
 

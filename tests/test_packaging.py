@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HASHED = ["requirements.lock", "requirements-otel.lock", "requirements-dev.lock"]
-LOCKS = [*HASHED, "requirements/mlflow2.lock", "requirements/mlflow3.lock"]
+LOCKS = [*HASHED, "requirements/mlflow2.lock", "requirements/mlflow3.lock", "requirements/deploy.lock"]
 
 
 def test_the_list_of_packages_is_complete() -> None:

@@ -10,15 +10,24 @@ import time
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from registry import posture
 from registry.domain import vitals
 from registry.errors import Unauthenticated
 from registry.faces.contract import operation
 from registry.faces.inbound import given_secret, reading, step_back
 from registry.faces.measuring import meters
 from registry.metrics.exposition import Gauge, Numbers, written
+from registry.posture import Level
 
 FRESH_SECONDS = 5.0
 """For so long a worker answers with what it last read of the database, so that nobody makes it work by asking often."""
+
+UP, POSTURE = "registry_database_up", "registry_audit_posture"
+OF_DATABASE = {
+    UP: "1 if the database answers, 0 if not.",
+    POSTURE: "How the audit log is kept: 2 enforced, 1 trigger-only, 0 broken; `registry doctor` says why.",
+}
+LEVELS = (Level.BROKEN, Level.TRIGGER_ONLY, Level.ENFORCED)
 
 prometheus = Blueprint("prometheus", __name__)
 
@@ -64,9 +73,9 @@ def read_vital_signs() -> list[Gauge]:
     try:
         found = vitals.read(reading())
     except SQLAlchemyError:
-        found = None
+        return [Gauge(UP, OF_DATABASE[UP], 0.0)]
     finally:
         step_back()
-    values = {} if found is None else found.numbers()
-    up = Gauge("registry_database_up", "1 if the database answers, 0 if not.", float(found is not None))
-    return [up, *(Gauge(name, vitals.MEANINGS[name], value) for name, value in values.items())]
+    kept = LEVELS.index(posture.lately(current_app.config["SQLALCHEMY_DATABASE_URI"]).level)
+    said = [Gauge(name, vitals.MEANINGS[name], value) for name, value in found.items()]
+    return [Gauge(UP, OF_DATABASE[UP], 1.0), Gauge(POSTURE, OF_DATABASE[POSTURE], kept), *said]
