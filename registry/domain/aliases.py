@@ -52,8 +52,7 @@ def get(session: Session, principal: Principal, name: str, alias: str) -> ModelV
     access.require(principal, Permission.READ, name)
     names.check_alias(alias)
     latest = alias.lower() == "latest"
-    question = lookup.highest(name) if latest else lookup.aliased_version(name, alias)
-    version = session.scalar(question)
+    version = lookup.shown(session, lookup.HIGHEST if latest else lookup.ALIASED, name=name, alias=alias)
     if version is not None:
         return version
     lookup.find_model(session, name)

@@ -7,14 +7,25 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, func, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableValuedAlias,
+    bindparam,
+    func,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.elements import SQLCoreOperations
+from sqlalchemy.sql.selectable import LateralFromClause
 
-from registry.domain import names
+from registry.domain import labels, names
 from registry.errors import ModelNotFound, VersionNotFound
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
@@ -40,23 +51,25 @@ def live_models() -> Select[RegisteredModel]:
     return select(RegisteredModel).where(RegisteredModel.deleted_at.is_(None))
 
 
-def live_versions(name: str | BindParameter[str]) -> Select[ModelVersion]:
-    """The question for the versions of the model of this name, with all that is shown of them."""
+def live_versions() -> Select[Any]:
+    """The question for the versions of the model called `:name`, with all that is shown of them: see `shown`."""
     return (
-        select(ModelVersion)
+        labels.with_labels(select(ModelVersion), ModelVersion)
         .join(ModelVersion.model)
-        .where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None), ModelVersion.deleted_at.is_(None))
-        .options(
-            contains_eager(ModelVersion.model),
-            together(ModelVersion.tags),
-            together(ModelVersion.aliases),
+        .where(
+            RegisteredModel.name == bindparam("name"),
+            RegisteredModel.deleted_at.is_(None),
+            ModelVersion.deleted_at.is_(None),
         )
+        .options(contains_eager(ModelVersion.model))
+        .execution_options(populate_existing=True)
     )
 
 
-def highest(name: str) -> Select[ModelVersion]:
-    """The question for the version with the highest number."""
-    return live_versions(name).order_by(ModelVersion.number.desc()).limit(1)
+def shown(session: Session, question: Select[Any], **values: object) -> ModelVersion | None:
+    """The version that a question of `live_versions` finds, with its tags and aliases."""
+    row = session.execute(question, values).one_or_none()
+    return None if row is None else labels.labelled(row)
 
 
 def find_version(session: Session, name: str, number: int) -> ModelVersion:
@@ -67,7 +80,7 @@ def find_version(session: Session, name: str, number: int) -> ModelVersion:
     names.check_addressable(name)
     if not 1 <= number <= names.HIGHEST_NUMBER:
         raise VersionNotFound(name, number)
-    version = session.scalar(ONE_VERSION, {"name": name, "number": number})
+    version = shown(session, ONE_VERSION, name=name, number=number)
     if version is None:
         raise VersionNotFound(name, number)
     return version
@@ -88,7 +101,7 @@ def newest(session: Session, models: Collection[RegisteredModel], stages: Sequen
     """
     by_id = {model.id: model for model in models}
     once = list(dict.fromkeys(str(stage) for stage in stages))
-    versions = list(session.scalars(NEWEST, {"models": list(by_id), "stages": once}))
+    versions = list(map(labels.labelled, session.execute(NEWEST, {"models": list(by_id), "stages": once})))
     for version in versions:
         set_committed_value(version, "model", by_id[version.model_id])
     return versions
@@ -99,36 +112,51 @@ def together(relation: Any) -> Any:
     return selectinload(relation, chunksize=ROWS_MAX)
 
 
-def aliased_version(name: str, alias: str) -> Select[ModelVersion]:
-    """The question for the version that an alias names."""
-    pointed = (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number)
-    return live_versions(name).join(Alias, pointed).where(Alias.alias == alias)
+def newest_of(session: Session, name: str, stages: Sequence[Stage]) -> list[ModelVersion]:
+    """The same for the live model of this name, in one question with the model itself.
+
+    :raises ModelNotFound: no such model.
+    """
+    names.check_addressable(name)
+    once = list(dict.fromkeys(str(stage) for stage in stages))
+    rows = session.execute(NEWEST_OF, {"name": name, "stages": once}).all()
+    if not rows:
+        raise ModelNotFound(name)
+    versions = [labels.labelled(found) for _, *found in rows if found[0] is not None]
+    for version in versions:
+        set_committed_value(version, "model", rows[0][0])
+    return versions
 
 
-def newest_of_each() -> Select[ModelVersion]:
+def newest_of_each() -> Select[Any]:
     """The question of `newest`: for each of `:models` and each of `:stages` the version with the highest number."""
     model = func.unnest(bindparam("models", type_=ARRAY(BIGINT))).table_valued("id", name="m").render_derived()
-    stage = func.unnest(bindparam("stages", type_=ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
-    top = (
-        select(ModelVersion)
-        .where(
-            ModelVersion.model_id == model.c.id,
-            ModelVersion.stage == stage.c.stage,
-            ModelVersion.deleted_at.is_(None),
-        )
-        .order_by(ModelVersion.number.desc())
-        .limit(1)
-        .lateral("top")
-    )
+    stage = each_stage()
+    top = newest_in(model.c.id, stage.c.stage)
     entity = aliased(ModelVersion, top)
-    return (
-        select(entity)
-        .select_from(model)
-        .join(stage, true())
-        .join(top, true())
-        .options(together(entity.tags), together(entity.aliases))
-        .order_by(top.c.model_id, top.c.number)
-    )
+    question = labels.with_labels(select(entity), entity).select_from(model).join(stage, true()).join(top, true())
+    return question.order_by(top.c.model_id, top.c.number)
+
+
+def newest_of_one() -> Select[Any]:
+    """The question of `newest_of`: the model called `:name`, with such a version or none for each of `:stages`."""
+    stage = each_stage()
+    top = newest_in(RegisteredModel.id, stage.c.stage)
+    entity = aliased(ModelVersion, top)
+    question = labels.with_labels(select(RegisteredModel, entity), entity).select_from(RegisteredModel)
+    named = (RegisteredModel.name == bindparam("name"), RegisteredModel.deleted_at.is_(None))
+    return question.outerjoin(stage, true()).outerjoin(top, true()).where(*named).order_by(top.c.number)
+
+
+def each_stage() -> TableValuedAlias:
+    """`:stages`, a row for each."""
+    return func.unnest(bindparam("stages", type_=ARRAY(TEXT))).table_valued("stage", name="s").render_derived()
+
+
+def newest_in(model_id: SQLCoreOperations[int], stage: ColumnElement[str]) -> LateralFromClause:
+    """The version of a model with the highest number in a stage: one index look-up."""
+    here = (ModelVersion.model_id == model_id, ModelVersion.stage == stage, ModelVersion.deleted_at.is_(None))
+    return select(ModelVersion).where(*here).order_by(ModelVersion.number.desc()).limit(1).lateral("top")
 
 
 def settled(question: Question) -> Question:
@@ -150,10 +178,21 @@ def held_model() -> Select[RegisteredModel, datetime]:
 
 
 HELD = settled(held_model())
-ONE_VERSION = settled(
-    live_versions(bindparam("name"))
-    .where(ModelVersion.number == bindparam("number"))
-    .execution_options(populate_existing=True)
+ONE_VERSION = settled(live_versions().where(ModelVersion.number == bindparam("number")))
+HIGHEST = settled(live_versions().order_by(ModelVersion.number.desc()).limit(1))
+HIGHEST_IN = settled(
+    live_versions().where(ModelVersion.stage == bindparam("stage")).order_by(ModelVersion.number.desc()).limit(1)
+)
+ALIASED = settled(
+    live_versions()
+    .join(Alias, (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number))
+    .where(Alias.alias == bindparam("alias"))
 )
 NEWEST = settled(newest_of_each())
+NEWEST_OF = settled(newest_of_one())
 BY_NAME = settled(live_models().where(RegisteredModel.name == bindparam("name")))
+LABELLED = settled(
+    labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name"))).execution_options(
+        populate_existing=True
+    )
+)

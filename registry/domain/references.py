@@ -24,6 +24,8 @@ from registry.vocabulary import Permission, Stage
 REFERENCE = re.compile(
     r"models:/+(?:(?P<name>[^/]+)/(?P<suffix>[^/]+)|(?P<aliased>[^/]+)@(?P<alias>[^/@]+))", re.DOTALL
 )
+NOW = {"alias": lookup.ALIASED, "stage": lookup.HIGHEST_IN, "latest": lookup.HIGHEST}
+"""The questions for the version of an alias, in a stage, or with the highest number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,11 @@ def follow(session: Session, reference: Reference) -> ModelVersion:
     if reference.number is not None:
         lookup.find_model(session, reference.name)
         return lookup.find_version(session, reference.name, reference.number)
-    version = session.scalar(question_now(reference))
+    values = {"name": reference.name, "alias": reference.alias, "stage": reference.stage}
+    version = lookup.shown(session, NOW[reference.kind], **values)
     if version is None:
         raise dead_end(session, reference)
     return version
-
-
-def question_now(reference: Reference) -> Select[ModelVersion]:
-    """The question for the version of an alias, in a stage, or with the highest number."""
-    if reference.alias is not None:
-        return lookup.aliased_version(reference.name, reference.alias)
-    question = lookup.highest(reference.name)
-    return question if reference.stage is None else question.where(ModelVersion.stage == reference.stage)
 
 
 def dead_end(session: Session, reference: Reference) -> NotFound:

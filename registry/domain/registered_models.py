@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from registry.db import settings_of
-from registry.domain import access, lookup, names
+from registry.domain import access, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
 from registry.tables import (
@@ -83,10 +83,10 @@ def get(session: Session, principal: Principal, name: str) -> ModelDetail:
 def detail(session: Session, name: str) -> ModelDetail:
     """What `get` answers, for a caller that has just been allowed to change the model."""
     names.check_addressable(name)
-    question = lookup.live_models().where(RegisteredModel.name == name).options(*WITH_TAGS_AND_ALIASES)
-    model = session.scalar(question.execution_options(populate_existing=True))
-    if model is None:
+    row = session.execute(lookup.LABELLED, {"name": name}).one_or_none()
+    if row is None:
         raise ModelNotFound(name)
+    model = labels.labelled_model(row)
     return ModelDetail(model, lookup.newest(session, [model], list(Stage)))
 
 
@@ -99,7 +99,7 @@ def latest_versions(
     :raises ModelNotFound: no such model.
     """
     access.require(principal, Permission.READ, name)
-    return lookup.newest(session, [lookup.find_model(session, name)], stages)
+    return lookup.newest_of(session, name, stages)
 
 
 def create(
