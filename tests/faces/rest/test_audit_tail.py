@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import text
 
 from registry.db import db
 from registry.domain import audit_export
-from registry.faces.rest.audit_tail import Bell
+from registry.faces.rest.audit_tail import Bell, bell
 from registry.ledger import verify
 from tests.faces.rest.conftest import Sealed
 from tests.faces.test_statements import counted
@@ -154,6 +155,13 @@ def test_a_place_is_given_back() -> None:
     for _ in range(2):
         with bell.place() as first, bell.place() as second:
             assert (first, second) == (True, False)
+
+
+def test_half_of_the_threads_may_wait(sealed: Sealed) -> None:
+    with sealed.app.app_context(), ExitStack() as waiting:
+        threads = sealed.app.config["REGISTRY"].threads
+        places = [waiting.enter_context(bell().place()) for _ in range(threads)]
+    assert places.count(True) == threads // 2 > 0
 
 
 def test_a_stopping_service_keeps_nobody_waiting(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
