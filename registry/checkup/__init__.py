@@ -1,0 +1,1 @@
+"""What `registry doctor` looks at beside the audit log: settings and database, each with what to do about it."""
