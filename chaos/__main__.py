@@ -1,6 +1,7 @@
 """The programme: plays the scenarios, looks, prints counts, and ends with 0 if nothing was wrong and 1 otherwise."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ SHOWN = 15
 
 def main() -> None:
     """Run it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of everything that cleans up
     asked = arguments()
     began = time.monotonic()
     faults = 0

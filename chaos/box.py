@@ -1,4 +1,4 @@
-"""Everything that is broken, in one place: a database, the proxy before it, the service, its sealer, and its clients."""
+"""All that is broken, in one place: a database, the proxy before it, the service, its sealer, and its clients."""
 
 import random
 import shutil
@@ -19,6 +19,7 @@ from chaos.service import Program, Service, run
 
 APP, SEALER, READER = "registry_app", "audit_sealer", "audit_reader"
 SECONDS_TO_SEAL = 30.0
+AT_WORK = "Sealing the audit log"
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,13 @@ class Box:
         """Of the programs of the service."""
         self.port: Callable[[], int] = self._some_port
         """Where clients go."""
-        self.sealer = Program(directory, "sealer")
+        self.sealer = Program(directory, "sealer", {})
         self.load = Load(
-            lambda: self.port(), self.journal, writers=plan.writers, models=plan.models, seed=seed
+            lambda: self.port(),  # noqa: PLW0108 (a scenario may set another one)
+            self.journal,
+            writers=plan.writers,
+            models=plan.models,
+            seed=seed,
         )
 
     def _some_port(self) -> int:
@@ -79,11 +84,9 @@ class Box:
             self.services.append(self.make_service(f"service-{number}"))
         for service in self.services:
             service.start()
-        self.sealer = Program(
-            self.directory, "sealer",
-            REGISTRY_DATABASE_URL=self.url(SEALER), REGISTRY_SEALER_DIR=str(self.directory / "sealer"), **self.environ,
-        )  # fmt: skip
-        self.sealer.begin("sealer")
+        place = {"REGISTRY_DATABASE_URL": self.url(SEALER), "REGISTRY_SEALER_DIR": str(self.directory / "sealer")}
+        self.sealer = Program(self.directory, "sealer", place | self.environ)
+        self.start_sealer()
         if self.plan.mutate is not None:
             self.plan.mutate(self)
         self.load.prepare()
@@ -92,12 +95,21 @@ class Box:
     def make_service(self, name: str, **settings: str) -> Service:
         """An instance on this database, not yet started."""
         given = {
+            "REGISTRY_DATABASE_URL": self.url(APP),
             "REGISTRY_WORKERS": str(self.plan.workers),
             "REGISTRY_THREADS": str(self.plan.threads),
             "REGISTRY_POOL_SIZE": str(self.plan.pool),
             "REGISTRY_DATA_DIR": str(self.directory / name),
         }
-        return Service(self.directory, name, self.url(APP), **(given | self.environ | settings))
+        return Service(self.directory, name, given | self.environ | settings)
+
+    def start_sealer(self) -> None:
+        """Start it and wait until it is at work: one that finds no database when it starts ends, for others to see."""
+        at_work = self.sealer.said.read_text().count(AT_WORK) if self.sealer.said.exists() else 0
+        self.sealer.begin("sealer")
+        deadline = time.monotonic() + SECONDS_TO_SEAL
+        while time.monotonic() < deadline and self.sealer.said.read_text().count(AT_WORK) == at_work:
+            time.sleep(0.05)
 
     def become_ready(self) -> None:
         """Wait until the service is ready again, now that the database is there; note how long that took."""

@@ -118,7 +118,8 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         (self.directory / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed, with all its processes
-        command = [programs() / "postgres", "-D", self.directory, "-p", str(self.port), "-k", self.directory]
+        command = [str(programs() / "postgres"), "-D", str(self.directory), "-p", str(self.port)]
+        command += ["-k", str(self.directory)]
         for name, value in self.options.items():
             command += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:

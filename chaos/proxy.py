@@ -76,9 +76,10 @@ class Link:
 class Proxy:
     """Listens on a port of its own; runs in a thread of its own."""
 
-    def __init__(self, server_port: int, seed: str = "") -> None:
+    def __init__(self, server: int | str, seed: str = "") -> None:
+        """Name the server: its port on this machine, or the path of its socket."""
         self.port = 0
-        self.server_port = server_port
+        self.server = server
         self.weather = Weather()
         self.cuts: Counter[Cut] = Counter()
         self._chance = random.Random(seed)
@@ -137,7 +138,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (asyncio runs this in a task)
+        assert task is not None  # asyncio runs this in one
         self._tasks.add(task)
         try:
             await self._carry(reader, writer)
@@ -151,7 +152,10 @@ class Proxy:
         await self._fine.wait()
         if self.weather.refusing:
             return
-        answers, server = await asyncio.open_connection("127.0.0.1", self.server_port)
+        if isinstance(self.server, str):
+            answers, server = await asyncio.open_unix_connection(self.server)
+        else:
+            answers, server = await asyncio.open_connection("127.0.0.1", self.server)
         link = Link(writer, server)
         self._links.add(link)
         halves = [asyncio.ensure_future(self._ask_on(link, reader)), asyncio.ensure_future(self._answer(link, answers))]

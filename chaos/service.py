@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -16,7 +17,7 @@ import psutil
 from chaos.postgres import free_port, processes
 
 ROOT = Path(__file__).parent.parent
-TOKEN = "a-token-for-chaos-0123456789"  # noqa: S105 (of a service that lives for minutes, on this machine alone)
+TOKEN = "a-token-for-chaos-0123456789"
 SECONDS_TO_START = 60
 SETTINGS = {
     "REGISTRY_ADMIN_TOKEN": TOKEN,
@@ -29,16 +30,16 @@ SETTINGS = {
 """Short times, so that what takes long shows soon."""
 
 
-def environment(root: Path, **settings: str) -> dict[str, str]:
+def environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Our environment with these settings of the service and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
-    return kept | {"PYTHONPATH": str(root)} | SETTINGS | settings
+    return kept | {"PYTHONPATH": str(root)} | SETTINGS | dict(settings)
 
 
 class Program:
     """A command of the registry that goes on until it is told to stop."""
 
-    def __init__(self, directory: Path, name: str, root: Path = ROOT, **settings: str) -> None:
+    def __init__(self, directory: Path, name: str, settings: Mapping[str, str], root: Path = ROOT) -> None:
         self.said = directory / f"{name}.err"
         self._out = directory / f"{name}.out"
         self._root = root
@@ -49,7 +50,7 @@ class Program:
         """Start it."""
         with self._out.open("ab") as out, self.said.open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "registry", *command], env=environment(self._root, **self.settings),
+                [sys.executable, "-m", "registry", *command], env=environment(self._root, self.settings),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.said.parent, start_new_session=True,
             )  # fmt: skip
 
@@ -96,9 +97,9 @@ class Program:
 class Service(Program):
     """One instance."""
 
-    def __init__(self, directory: Path, name: str, url: str, root: Path = ROOT, **settings: str) -> None:
+    def __init__(self, directory: Path, name: str, settings: Mapping[str, str], root: Path = ROOT) -> None:
         self.port = free_port()
-        super().__init__(directory, name, root, REGISTRY_DATABASE_URL=url, REGISTRY_PORT=str(self.port), **settings)
+        super().__init__(directory, name, {"REGISTRY_PORT": str(self.port), **settings}, root)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -147,6 +148,6 @@ class Service(Program):
 def run(*command: str, root: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the registry to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "registry", *command], env=environment(root, **settings), cwd="/",
+        [sys.executable, "-m", "registry", *command], env=environment(root, settings), cwd="/",
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chaos.box import Box, Plan
 from chaos.scenarios import contention, network, processes
 
+PLAIN = Plan()
 CROWDED = Plan(workers=2, threads=8, pool=1, writers=24)
 
 
@@ -19,7 +20,7 @@ class Scenario:
     """How often in the full form."""
     quick: int
     """How often in the short form; 0: not at all."""
-    plan: Plan = Plan()
+    plan: Plan = PLAIN
     why_not: Callable[[], str | None] = lambda: None
     """What is missing here, if it cannot be played."""
 

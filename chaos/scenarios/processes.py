@@ -42,6 +42,5 @@ def kill_sealer(box: Box, times: int) -> None:
     for _ in range(times):
         time.sleep(box.chance.uniform(0.1, 1.0))
         box.sealer.kill()
-        box.sealer.begin("sealer")
-        time.sleep(1.0)
+        box.start_sealer()
         box.counts["sealer killed"] += 1
