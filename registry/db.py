@@ -12,20 +12,22 @@ from typing import Any, Protocol
 
 from flask import Flask, current_app, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import bindparam, event, func, select
+from sqlalchemy import Text, bindparam, cast, event, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import QueuePool
 
+from registry import outcome, silence
 from registry.config import Settings
-from registry.errors import Conflict, RegistryError, Unavailable
+from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
 
 db = SQLAlchemy()
 
 # What PostgreSQL reports when the fault is neither the caller's nor lasting. Source: PostgreSQL manual, appendix A.
 PASSING_CLASSES = ("08", "40", "53", "57")  # connection, rollback, resources, operator intervention
+LOST = ("08", "57P")  # the connection is gone: by an accident, or because the server ends it
 LOCK_NOT_AVAILABLE = "55P03"
 READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 
@@ -33,6 +35,7 @@ READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 TOLD = "told"  # what the database was told last: actor, credential, request id, reason
 BROKEN = "broken"  # a block inside it has failed
 WROTE = "wrote"  # something was written since its receipts were asked for
+TRACE = "trace"  # by what it is known again in the log, if its COMMIT gets no answer
 AUDITED = "audited"
 """An option of a statement; false where it writes to a table that has no place in the log."""
 FACTS = "facts"  # what will have happened if it is committed
@@ -44,7 +47,11 @@ SET_CONTEXT = select(
     func.set_config("app.reason", bindparam("reason"), True),
 )
 
-RECEIPTS = select(func.current_setting("app.receipts", True))
+RECEIPTS = select(
+    func.current_setting("app.receipts", True),
+    cast(func.pg_current_xact_id_if_assigned(), Text),
+    func.pg_backend_pid(),
+)
 
 
 class Actor(Protocol):
@@ -88,8 +95,14 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
+            **silence.connect_args(longest_silence(settings)),
         },
     }
+
+
+def longest_silence(settings: Settings) -> float:
+    """Seconds after which a server that has not answered is given up: more than any statement of a request may take."""
+    return settings.statement_timeout_ms / 1000 + settings.connect_timeout_seconds
 
 
 def settings_of(session: Session) -> Settings:
@@ -126,6 +139,7 @@ def transaction(
 def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[None]:
     """The outermost block: it begins and ends the transaction."""
     session.info.pop(WROTE, None)
+    session.info.pop(TRACE, None)
     facts: list[Fact] = []
     session.info[FACTS] = facts
     try:
@@ -138,6 +152,7 @@ def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[
     finally:
         session.info.pop(TOLD, None)
         session.info.pop(BROKEN, None)
+        session.info.pop(TRACE, None)
         session.info.pop(FACTS, None)
     if not dry_run:
         announce(facts)
@@ -191,8 +206,17 @@ def receipts(session: Session) -> dict[str, str]:
     session.flush()
     if not session.info.pop(WROTE, False):
         return {}
-    written: dict[str, str] = json.loads(session.scalar(RECEIPTS) or "{}")
+    found, xid, pid = session.execute(RECEIPTS).one()
+    written: dict[str, str] = json.loads(found or "{}")
+    if written:
+        session.info[TRACE] = outcome.trace_of(written, xid, pid)
     return written
+
+
+def take_time(session: Session, milliseconds: int) -> None:
+    """Let the statements of this transaction take longer than those of a request may."""
+    session.execute(select(func.set_config("statement_timeout", str(milliseconds), True)))
+    silence.wait_longer(session.connection().connection.dbapi_connection, milliseconds / 1000)
 
 
 @event.listens_for(db.session, "after_flush")
@@ -238,7 +262,27 @@ def finish(session: Session, *, dry_run: bool) -> None:
         session.flush()
         session.rollback()
     else:
+        commit(session)
+
+
+def commit(session: Session) -> None:
+    """Commit. Where the answer to that is lost, find out whether it was done: the caller is told what is true.
+
+    :raises Uncertain: nobody can say.
+    """
+    trace: outcome.Trace | None = session.info.get(TRACE)
+    wrote = trace is not None or session.info.get(WROTE, False)
+    try:
         session.commit()
+    except DBAPIError as error:
+        if not wrote or not is_lost(error):
+            raise
+        abandon(session)
+        made = trace and outcome.is_made(db.engine, trace, settings_of(session).connect_timeout_seconds)
+        if made is None:
+            raise Uncertain from error
+        if not made:
+            raise
 
 
 def abandon(session: Session) -> None:
@@ -266,8 +310,13 @@ def translate(error: Exception) -> RegistryError | None:
         return Conflict("The change contradicts another one made at the same moment. Read the state and try again.")
     if code == LOCK_NOT_AVAILABLE or code.startswith("57014"):
         return Unavailable("The database took too long, for instance because of another change. Try again.")
-    # A connection that fails before any answer carries no code at all.
-    lost = error.connection_invalidated or (not code and type(error).__name__ in {"OperationalError", "InterfaceError"})
-    if lost or code == READ_ONLY or code[:2] in PASSING_CLASSES:
+    if is_lost(error) or code == READ_ONLY or code[:2] in PASSING_CLASSES:
         return Unavailable("The database is not reachable at the moment. Try again.")
     return None
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether it is the connection that failed, before any answer, which carries no code then, or by one."""
+    code: str = getattr(error.orig, "pgcode", None) or ""
+    unsaid = not code and type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}
+    return bool(error.connection_invalidated) or unsaid or code.startswith(LOST)

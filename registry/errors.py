@@ -165,3 +165,13 @@ class Unavailable(RegistryError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Uncertain(Unavailable):
+    """The database went away while it was asked to keep a change, and nobody can say yet whether it did."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database went away at the last moment, and it is not known whether the change was made. Look before "
+            "you ask for it again, unless the request has an Idempotency-Key: with the same key it is done only once."
+        )

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from registry import silence
 from registry.ownership import AUDIT_OWNER, EVENT_TRIGGERS
 from registry.released import FUNCTIONS, TRIGGERS
 
@@ -134,7 +135,8 @@ EVENT_TRIGGERS_ARE_OFF = text("SELECT current_setting('event_triggers', true) = 
 
 def at(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> Posture:
     """Return the posture of a database, seen by the user of this URL: the one that the service connects as."""
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": connect_timeout})
+    patience = silence.connect_args(connect_timeout * 2)
+    engine = create_engine(url, poolclass=NullPool, connect_args=patience | {"connect_timeout": connect_timeout})
     try:
         with engine.connect() as connection:
             return of(connection)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from registry import ownership, side_by_side
+from registry import ownership, side_by_side, silence
 
 SCHEMA = "registry"
 MINIMUM_SERVER = 14
@@ -61,10 +61,12 @@ def current(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> str 
 def check(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> list[str]:
     """Return what keeps this code from working on the database, one line each; nothing if all is well."""
     try:
-        with _connected(url, connect_timeout) as connection:
+        with _connected(url, connect_timeout, **silence.connect_args(connect_timeout)) as connection:
             return [*_server_problems(connection), *_revision_problems(connection, _revision(connection))]
     except SchemaError as error:
         return [str(error)]
+    except DBAPIError as error:
+        return [f"The database does not answer ({_first_line(error)}): see to it."]
 
 
 def upgrade(
@@ -113,8 +115,8 @@ def _config() -> Config:
 
 
 @contextmanager
-def _connected(url: str, connect_timeout: int) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": connect_timeout})
+def _connected(url: str, connect_timeout: int, **connect_args: Any) -> Iterator[Connection]:
+    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args | {"connect_timeout": connect_timeout})
     try:
         connection = engine.connect()
     except OperationalError as error:

@@ -36,7 +36,7 @@ REDIRECTS = range(300, 400)
 DONE = range(200, 300)
 
 NOTHING_DONE = frozenset({429, 503})
-"""Answers that promise that nothing was changed: whatever was asked may be asked again."""
+"""Answers that promise that nothing was changed, unless they say that this is uncertain."""
 PERHAPS_DONE = frozenset({502, 504})
 """Answers of something in between, which may have lost the answer of a change that was made."""
 UNSENT = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
@@ -161,10 +161,11 @@ class Transport:
 
     def _again(self, call: Call, answer: urllib3.BaseHTTPResponse, patience: Patience) -> bool:
         """Whether to make the call again; the pause before it has been taken then."""
-        if answer.status in NOTHING_DONE or (answer.status in PERHAPS_DONE and call.repeatable):
+        nothing_done = answer.status in NOTHING_DONE and not is_problem(answer, "uncertain")
+        if nothing_done or (answer.status in NOTHING_DONE | PERHAPS_DONE and call.repeatable):
             answer.drain_conn()
             return patience.wait(asked_pause(answer.headers))
-        if answer.status == 409 and in_flight(answer):  # noqa: PLR2004
+        if answer.status == 409 and is_problem(answer, "in-flight"):  # noqa: PLR2004
             return patience.linger(asked_pause(answer.headers))
         return False
 
@@ -182,10 +183,10 @@ class Transport:
         return error_for(answer.status, parsed(answer), self.url)
 
 
-def in_flight(answer: urllib3.BaseHTTPResponse) -> bool:
-    """Whether an earlier attempt with the same key is still being worked on."""
+def is_problem(answer: urllib3.BaseHTTPResponse, name: str) -> bool:
+    """Whether an answer is this problem of the registry."""
     document = parsed(answer)
-    return isinstance(document, dict) and document.get("type") == f"{PROBLEM}in-flight"
+    return isinstance(document, dict) and document.get("type") == PROBLEM + name
 
 
 def parsed(answer: urllib3.BaseHTTPResponse) -> Any:

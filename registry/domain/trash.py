@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, cast,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from registry.db import take_time
 from registry.domain import access, lookup, names, paging, principals, registered_models
 from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
@@ -256,7 +257,7 @@ def purge_model(session: Session, principal: Principal, model_id: int) -> None:
     held = lock(session, model_id)
     if held.model.deleted_at is None:
         raise NotInTrash(f"The model '{held.model.name}' is not deleted: only what is in the trash can be purged.")
-    take_time(session)
+    take_time(session, PURGE_TIMEOUT_MS)
     for table in (*BELONGINGS, RegisteredModelTag, ModelVersion):
         remove(session, table, table.model_id == model_id)
     held.model.description = None
@@ -273,16 +274,11 @@ def purge_version(session: Session, principal: Principal, model_id: int, number:
     access.require(principal, Permission.ADMINISTER)
     held = lock(session, model_id)
     find_deleted(session, held.model, number)
-    take_time(session)
+    take_time(session, PURGE_TIMEOUT_MS)
     for table in (*BELONGINGS, ModelVersion):
         remove(session, table, (table.model_id == model_id) & (table.number == number))
     held.model.updated_at = held.instant
     session.flush()
-
-
-def take_time(session: Session) -> None:
-    """Let the statements of this transaction take longer than those of a request may."""
-    session.execute(select(func.set_config("statement_timeout", str(PURGE_TIMEOUT_MS), True)))
 
 
 def remove(session: Session, table: Any, which: ColumnElement[bool]) -> None:

@@ -28,6 +28,7 @@ from tests.factories import unique
 from tests.live import Live
 
 BUSY = Answer(503, json.dumps({"type": "urn:model-registry:problem:unavailable", "detail": "Busy."}))
+UNCERTAIN = Answer(503, json.dumps({"type": "urn:model-registry:problem:uncertain", "detail": "Not known."}))
 IN_FLIGHT = Answer(409, json.dumps({"type": "urn:model-registry:problem:in-flight", "detail": "Under way."}))
 
 
@@ -44,7 +45,7 @@ def through(proxy: Proxy, live: Live) -> Iterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, Answer(502), Answer(504, "<html>"), Answer(429), IN_FLIGHT])
+@pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, UNCERTAIN, Answer(502), Answer(504, "<html>"), Answer(429), IN_FLIGHT])
 def test_a_post_is_sent_again_with_its_key_and_done_once(through: Client, proxy: Proxy, mishap: object) -> None:
     name = through.register_model(unique()).name
     proxy.seen.clear()
@@ -88,7 +89,7 @@ def test_setting_a_value_is_sent_again(through: Client, proxy: Proxy, mishap: ob
     assert through.tags(name) == {"team": "retention"}
 
 
-@pytest.mark.parametrize("mishap", [LOSE, DROP, Answer(502)])
+@pytest.mark.parametrize("mishap", [LOSE, DROP, UNCERTAIN, Answer(502)])
 def test_what_may_have_been_deleted_is_not_deleted_again(through: Client, proxy: Proxy, mishap: object) -> None:
     name = through.register_model(unique()).name
     proxy.seen.clear()

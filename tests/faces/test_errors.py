@@ -159,6 +159,7 @@ PROBLEMS = {
     "in-flight": 409,
     "key-reused": 422,
     "unavailable": 503,
+    "uncertain": 503,
     "bad-request": 400,
     "method-not-allowed": 405,
     "not-acceptable": 406,

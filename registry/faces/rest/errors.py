@@ -29,6 +29,7 @@ STATUSES: dict[type[RegistryError], int] = {
     errors.InFlight: 409,
     errors.KeyReused: 422,
     errors.Unavailable: 503,
+    errors.Uncertain: 503,
 }
 FAULT = 500
 TYPE = "urn:model-registry:problem:"

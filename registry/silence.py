@@ -1,0 +1,140 @@
+"""Gives up a database that says nothing any more.
+
+`statement_timeout` is the server's, and works as long as the server does. Where it stands still, or where something
+between us swallows its answer, the driver would wait for ever: TCP holds a connection to be well as long as some kernel
+on the way acknowledges what is sent. So every wait for an answer is noted, and a thread of the process ends those that
+last too long, by shutting the connection; the driver then reports that it was lost.
+"""
+
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from psycopg2.extensions import connection as PlainConnection  # noqa: N812 (the driver's classes have small names)
+from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
+
+SECONDS_BETWEEN_LOOKS = 0.5
+Answer = TypeVar("Answer")
+
+
+class Watched(PlainConnection):
+    """A connection that knows since when it waits for an answer."""
+
+    limit = 0.0
+    """Seconds."""
+    longer = 0.0
+    """Seconds that take the place of `limit` until the transaction ends."""
+    since: float | None = None
+
+    def commit(self) -> None:
+        """Commit."""
+        self.since = time.monotonic()
+        try:
+            super().commit()
+        finally:
+            self.since, self.longer = None, 0.0
+
+    def rollback(self) -> None:
+        """Roll back."""
+        self.since, self.longer = time.monotonic(), 0.0
+        try:
+            super().rollback()
+        finally:
+            self.since = None
+
+    def silent(self, now: float) -> float | None:
+        """Since when it has been waiting, if that is too long ago."""
+        since = self.since
+        return since if since is not None and now - since > max(self.limit, self.longer) else None
+
+    def give_up(self, since: float) -> None:
+        """Shut it, if it still waits for the same answer; another thread, which waits in the driver, is told of it."""
+        with suppress(OSError, ValueError, TypeError), socket.socket(fileno=os.dup(self.fileno())) as ours:
+            if self.since == since:  # so the number was that of this connection when it was copied
+                ours.shutdown(socket.SHUT_RDWR)
+
+
+class WatchedCursor(PlainCursor):
+    """A cursor of such a connection. One on the server is asked only when rows are fetched, so that is watched too."""
+
+    def execute(self, *args: Any) -> None:
+        """Execute a statement."""
+        return self._watched(super().execute, *args)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Fetch a row."""
+        return self._watched(super().fetchone)
+
+    def fetchmany(self, *args: Any) -> list[tuple[Any, ...]]:
+        """Fetch rows."""
+        return self._watched(super().fetchmany, *args)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Fetch all rows that are left."""
+        return self._watched(super().fetchall)
+
+    def _watched(self, ask: Callable[..., Answer], *args: Any) -> Answer:
+        watched: Watched = self.connection  # type: ignore[assignment]
+        watched.since = time.monotonic()
+        try:
+            return ask(*args)
+        finally:
+            watched.since = None
+
+
+def connect_args(limit: float) -> dict[str, Any]:
+    """What the driver is to be told so that no answer is waited for longer than so many seconds."""
+
+    def connect(dsn: str) -> Watched:
+        connection = Watched(dsn)
+        connection.limit = limit
+        watch(connection)
+        return connection
+
+    return {"connection_factory": connect, "cursor_factory": WatchedCursor}
+
+
+def wait_longer(connection: object, seconds: float) -> None:
+    """Wait so many seconds longer for the answers of this connection, until its transaction ends."""
+    if isinstance(connection, Watched):
+        connection.longer = connection.limit + seconds
+
+
+class Watch:
+    """Those connections of one process, and the thread that looks at them."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._all: weakref.WeakSet[Watched] = weakref.WeakSet()
+
+    def add(self, connection: Watched) -> None:
+        """Look at this one too; a process that was forked has a thread of its own."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._pid, self._all = os.getpid(), weakref.WeakSet()
+                threading.Thread(target=self.run, name="silence", daemon=True).start()
+            self._all.add(connection)
+
+    def run(self, pause: Callable[[float], object] = time.sleep) -> None:
+        """Look, again and again; `pause` returns something true to end it."""
+        while not pause(SECONDS_BETWEEN_LOOKS):
+            with self._lock:
+                found = list(self._all)
+            end_silence(found, time.monotonic())
+
+
+def end_silence(connections: Iterable[Watched], now: float) -> None:
+    """Give up those that have waited for too long."""
+    for connection in connections:
+        since = connection.silent(now)
+        if since is not None:
+            connection.give_up(since)
+
+
+watch = Watch().add
