@@ -1,14 +1,19 @@
-"""Gunicorn's worker, with two differences: a request has a time to arrive in, and what never reaches the application
-is refused in JSON too, and not by a page.
+"""Gunicorn's worker, with three differences: a request has a time to arrive in, what never reaches the application is
+refused in JSON too, and not by a page, and who stops lets nobody stand before a closed door.
 
-That is what gunicorn itself cannot read as a request: a malformed line or header, or one that is too long or too slow.
-It belongs to no face, so the answer has the members of both: those of a problem document and those that MLflow clients
-read.
+What never reaches the application is what gunicorn itself cannot read as a request: a malformed line or header, or one
+that is too long or too slow. It belongs to no face, so the answer has the members of both: those of a problem document
+and those that MLflow clients read.
+
+A worker that stops serves everybody who is connected, and then nobody can connect any more. Gunicorn's own keeps the
+door open without looking until its last answer is given: whoever came meanwhile was connected, and then cut off, where
+a load balancer would have gone on to the next instance if it had been refused.
 """
 
 import json
 import re
 from contextlib import suppress
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -50,6 +55,27 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse what is no request."""
         super().handle_error(req, InJson(client), addr, exc)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or cease to let callers in; at a stop for good."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let in who waits at the door, and close it at once. Others of this service may still have it open."""
+        for listener in self.sockets:
+            listener.setblocking(False)  # a worker that was told to stop before it had begun
+            while is_waited_for(listener):
+                self.accept(listener)
+            listener.close()
+
+
+def is_waited_for(listener: Any) -> bool:
+    """Whether somebody is connected whom nobody has let in yet."""
+    with DefaultSelector() as look:
+        look.register(listener, EVENT_READ)
+        return bool(look.select(0))
 
 
 class InJson:
