@@ -124,7 +124,19 @@ def _database_url(value: str) -> str:
         raise _Refused("must be a postgresql:// URL: the registry runs on PostgreSQL 14 or newer and nothing else")
     if not url.database:
         raise _Refused("names no database: it must end in /database")
-    return with_driver(url)
+    return with_driver(to_the_primary(url))
+
+
+def to_the_primary(url: URL) -> URL:
+    """Of several hosts, take the one that takes writes, which after a failover is another one; the URL may say other.
+
+    The driver would be content with the first that answers, which may be a standby for ever.
+    """
+    hosts = url.query.get("host", ())
+    several = not isinstance(hosts, str) or "," in hosts
+    if not hosts or not several or "target_session_attrs" in url.query:
+        return url
+    return url.update_query_dict({"target_session_attrs": "read-write"})
 
 
 def _tracking_url(value: str) -> str:

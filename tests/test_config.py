@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from registry import config
 from registry.config import ConfigError, Settings, from_env
@@ -192,3 +193,18 @@ def test_a_service_without_a_database_says_where_one_comes_from() -> None:
 
 def test_the_readme_lists_exactly_the_settings_that_there_are() -> None:
     assert config.readme_table() in (ROOT / "README.md").read_text(), "run `make settings`"
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("?host=one:5432&host=two:5432", "read-write"),
+        ("?host=one,two&port=5432,5432", "read-write"),
+        ("?host=one:5432&host=two:5432&target_session_attrs=any", "any"),
+        ("?host=one", None),
+        ("", None),
+    ],
+)
+def test_of_several_hosts_the_one_that_takes_writes_is_taken(query: str, wanted: str | None) -> None:
+    settings = config.from_env({"REGISTRY_DATABASE_URL": f"postgresql://u@/d{query}"})
+    assert make_url(str(settings.database_url)).query.get("target_session_attrs") == wanted
