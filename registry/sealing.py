@@ -13,6 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from registry import silence
+
 CONNECT_TIMEOUT_SECONDS = 5
 SECONDS_OF_SILENCE = 60
 """A sealer at work gives a sign of life every ten seconds."""
@@ -46,7 +48,8 @@ class Sealing:
 
 def at(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> Sealing:
     """Return how the sealer of a database is, seen by the user of this URL."""
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": connect_timeout})
+    patience = silence.connect_args(connect_timeout)
+    engine = create_engine(url, poolclass=NullPool, connect_args=patience | {"connect_timeout": connect_timeout})
     try:
         with engine.connect() as connection:
             row = connection.execute(LAST, {"silence": SECONDS_OF_SILENCE}).one_or_none()
