@@ -15,7 +15,7 @@ from chaos.journal import Journal
 from chaos.load import Load
 from chaos.postgres import DATABASE, SUPERUSER, Server
 from chaos.proxy import Proxy
-from chaos.service import Program, Service, run
+from chaos.service import ROOT, Program, Service, run
 
 APP, SEALER, READER = "registry_app", "audit_sealer", "audit_reader"
 SECONDS_TO_SEAL = 30.0
@@ -58,6 +58,16 @@ class Box:
         """Of the programs of the service."""
         self.port: Callable[[], int] = self._some_port
         """Where clients go."""
+        self.url_of: Callable[[str], str] = lambda role: self.server.url(role, self.proxy.port)
+        """Where the programs of the service find the database, by role: behind the proxy."""
+        self.root = ROOT
+        """The release that knows the schema."""
+        self.other_port = 0
+        """Where a second server of the database is, or will be."""
+        self.need_room: Callable[[], None] = lambda: None
+        """What makes the database need more room on its disk than clients do."""
+        self.cleanup: list[Callable[[], object]] = []
+        """What is to be done in the end."""
         self.sealer = Program(directory, "sealer", {})
         self.load = Load(
             lambda: self.port(),  # noqa: PLW0108 (a scenario may set another one)
@@ -70,10 +80,6 @@ class Box:
     def _some_port(self) -> int:
         return self.services[time.monotonic_ns() // 1000 % len(self.services)].port
 
-    def url(self, role: str) -> str:
-        """Where the programs of the service find the database: behind the proxy."""
-        return self.server.url(role, self.proxy.port)
-
     def open(self) -> None:
         """Start everything."""
         if self.plan.change is not None:
@@ -84,7 +90,7 @@ class Box:
             self.services.append(self.make_service(f"service-{number}"))
         for service in self.services:
             service.start()
-        place = {"REGISTRY_DATABASE_URL": self.url(SEALER), "REGISTRY_SEALER_DIR": str(self.directory / "sealer")}
+        place = {"REGISTRY_DATABASE_URL": self.url_of(SEALER), "REGISTRY_SEALER_DIR": str(self.directory / "sealer")}
         self.sealer = Program(self.directory, "sealer", place | self.environ)
         self.start_sealer()
         if self.plan.mutate is not None:
@@ -95,7 +101,7 @@ class Box:
     def make_service(self, name: str, **settings: str) -> Service:
         """An instance on this database, not yet started."""
         given = {
-            "REGISTRY_DATABASE_URL": self.url(APP),
+            "REGISTRY_DATABASE_URL": self.url_of(APP),
             "REGISTRY_WORKERS": str(self.plan.workers),
             "REGISTRY_THREADS": str(self.plan.threads),
             "REGISTRY_POOL_SIZE": str(self.plan.pool),
@@ -146,10 +152,12 @@ class Box:
         for program in [*self.services, self.sealer]:
             program.terminate()
         for program in [*self.services, self.sealer]:
-            if program.wait(15) != 0:
+            if program.wait(20) != 0:
                 self.journal.fault(f"{program.said.stem} did not stop well: {program.said.read_text()[-500:]}")
         self.proxy.stop()
         self.server.stop(signal.SIGINT)
+        for clean in self.cleanup:
+            clean()
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def note(box: "Box", faults: Iterable[str]) -> None:
 def verify(box: "Box") -> None:
     """Have the registry itself verify the log, and the tables against it."""
     done = run(
-        "audit", "verify", "--db", "--json",
+        "audit", "verify", "--db", "--json", root=box.root,
         REGISTRY_DATABASE_URL=box.server.url("audit_reader"), REGISTRY_SEALER_DIR=str(box.directory / "sealer"),
     )  # fmt: skip
     if done.returncode:

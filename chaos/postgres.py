@@ -19,6 +19,7 @@ import psycopg2
 DATABASE = "registry"
 SUPERUSER = "postgres"
 SECONDS_TO_START = 60
+SECONDS_TO_RECOVER = 10
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
@@ -103,13 +104,25 @@ class Server:
         directory.chmod(0o700)
         return Server(directory, **(self.options | options))
 
-    def stand_by(self, directory: Path, **options: str) -> "Server":
-        """A standby that streams from this server, which runs; it is started."""
+    def stand_by(self, directory: Path, port: int) -> "Server":
+        """A standby at a port that streams from this server, which runs; it is started."""
         source = f"host=127.0.0.1 port={self.port} user={SUPERUSER} application_name=standby"
+        directory.mkdir(mode=0o700)
+        give(directory)
         self._run("pg_basebackup", "-D", directory, "-d", source, "-R", "-X", "stream", "--checkpoint=fast")
-        standby = Server(directory, **(self.options | options))
+        standby = Server(directory, **self.options)
+        standby.port = port
         standby.start()
         return standby
+
+    def accepts(self) -> bool:
+        """Whether it takes connections, or will in some seconds."""
+        deadline = time.monotonic() + SECONDS_TO_RECOVER
+        while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
+            with suppress(psycopg2.OperationalError), closing(self._connect("postgres")):
+                return True
+            time.sleep(0.1)
+        return False
 
     def promote(self) -> None:
         """Let a standby become the primary."""

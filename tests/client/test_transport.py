@@ -45,7 +45,9 @@ def through(proxy: Proxy, live: Live) -> Iterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize("mishap", [LOSE, DROP, BUSY, UNCERTAIN, Answer(502), Answer(504, "<html>"), Answer(429), IN_FLIGHT])
+@pytest.mark.parametrize(
+    "mishap", [LOSE, DROP, BUSY, UNCERTAIN, Answer(502), Answer(504, "<html>"), Answer(429), IN_FLIGHT]
+)
 def test_a_post_is_sent_again_with_its_key_and_done_once(through: Client, proxy: Proxy, mishap: object) -> None:
     name = through.register_model(unique()).name
     proxy.seen.clear()
