@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-mlflow fuzz lint lint-deploy types contract examples settings workers bench bench-quick audit secrets check lock clean
+.PHONY: help demo serve test test-mlflow fuzz lint lint-deploy types contract examples settings workers bench bench-quick chaos chaos-quick audit secrets check lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -59,6 +59,12 @@ bench: $(VENV)/.dev .venv-mlflow3/.done ## measure against an MLflow server, sma
 
 bench-quick: $(VENV)/.dev ## measure in two minutes, on a small registry, and print the report
 	$(BIN)/python -m bench --quick $(ARGS)
+
+chaos: $(VENV)/.dev ## break the service in every way under load, in a quarter of an hour (ARGS=--soak: and an hour)
+	$(BIN)/python -m chaos --report chaos/RESULTS.md $(ARGS)
+
+chaos-quick: $(VENV)/.dev ## the same in a minute and a half
+	$(BIN)/python -m chaos --quick $(ARGS)
 
 audit: $(VENV)/.dev ## ask the package index whether what the locks name has known weaknesses
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock

@@ -44,6 +44,8 @@ class Box:
     """One database with all that belongs to it."""
 
     def __init__(self, directory: Path, template: Server, plan: Plan, seed: str) -> None:
+        directory.mkdir()
+        directory.chmod(0o755)
         self.directory = directory
         self.plan = plan
         self.seed = seed
@@ -161,17 +163,14 @@ class Box:
 
 
 @contextmanager
-def opened(directory: Path, template: Server, plan: Plan, seed: str) -> Iterator[Box]:
-    """A box with clients at work; nothing of it is left afterwards."""
-    directory.mkdir()
-    directory.chmod(0o755)
-    box = Box(directory, template, plan, seed)
+def opened(box: Box) -> Iterator[Box]:
+    """Open a box, with clients at work; nothing of it is left afterwards."""
     try:
         box.open()
         yield box
     finally:
         box.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(box.directory, ignore_errors=True)
 
 
 def make_template(directory: Path) -> Server:

@@ -19,6 +19,7 @@ revision = "{revision}"
 down_revision = "{before}"
 branch_labels = None
 depends_on = None
+serves = "{before}"
 
 
 def upgrade() -> None:
