@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,10 @@ import pytest
 
 from registry.cli.import_mlflow import server_at
 from registry.importing.mlflow import MlflowError, Server
+from registry.ownership import APP, READER
 from tests.cli.running import free_port, registry
+from tests.conftest import as_role
+from tests.sealer.logs import Place
 
 Answer = tuple[int, Any]
 MODEL = {"name": "Churn", "creation_timestamp": 1614780180123, "last_updated_timestamp": 1614780180124}
@@ -194,3 +198,18 @@ def test_a_dry_run_reports_all_and_brings_nothing(empty_database_url: str) -> No
         report = json.loads(ran.stdout)
         assert (report["models"], report["versions"], len(report["problems"])) == (1, 2, 1)
         assert report["dry_run"] is True
+
+
+def test_afterwards_the_log_says_what_the_tables_say(empty_database_url: str, tmp_path: Path) -> None:
+    tags = [{"key": "team", "value": "growth"}]
+    versions = [a_version(3, current_stage="Production", tags=tags, description="third"), a_version(9)]
+    with answering(one_model(*versions)) as url:
+        ran = registry("import-mlflow", url, REGISTRY_DATABASE_URL=as_role(empty_database_url, APP))
+    place = Place(empty_database_url, tmp_path)
+    place.seal()
+
+    verified = registry(
+        "audit", "verify", "--db", "--key", place.key, REGISTRY_DATABASE_URL=as_role(empty_database_url, READER)
+    )
+
+    assert (ran.returncode, verified.returncode) == (0, 0), verified.stdout + verified.stderr
