@@ -1,5 +1,6 @@
 """How gunicorn is set up; that it starts, stops and refuses is shown in cli/test_serve.py, with real processes."""
 
+import gc
 import queue
 import signal
 from types import SimpleNamespace
@@ -92,3 +93,16 @@ def test_where_it_listens_and_where_it_is_found(host: str, address: str, url: st
 
     assert server.address(settings) == address
     assert server.url(settings) == url
+
+
+def test_what_is_there_before_a_fork_is_left_alone_by_collections_after_it() -> None:
+    counting = SimpleNamespace(extensions={"meters": SimpleNamespace(board=SimpleNamespace(parts=3))})
+    arbiter = SimpleNamespace(WORKERS={}, app=SimpleNamespace(wsgi=lambda: counting))
+    before_fork = server.options(Settings())["pre_fork"]
+    try:
+        before_fork(arbiter, beginner := worker())
+
+        assert gc.get_freeze_count() > 0
+        assert beginner.part == 0
+    finally:
+        gc.unfreeze()

@@ -227,3 +227,11 @@ def test_what_a_sealer_has_no_use_for_it_is_not_given() -> None:
     assert child.environment(settings, given) == {
         "REGISTRY_DATABASE_URL": "postgresql://localhost/x", "REGISTRY_SEALER_DIR": "z", "PATH": "p",
     }  # fmt: skip
+
+
+def test_a_sealer_does_without_the_application() -> None:
+    told = "import sys, registry.cli.sealer; print('registry.app' in sys.modules)"
+
+    said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, env=environment())
+
+    assert said.stdout.strip() == "False"
