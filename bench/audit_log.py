@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from bench import servers
+from bench import contenders, servers
 from bench.contenders import Contender
 from bench.machine import pinned
 from registry.ledger import verify
@@ -94,13 +94,29 @@ def verification_rate(exported: Path, key: Path) -> float:
     return float(json.loads(ended.stdout)["lines"]) / seconds
 
 
+APPEND = (
+    "SELECT count(audit.append('system:bench-' || n % 10, 'system.ddl', 'system:bench', '{{}}', "
+    "jsonb_build_object('measured', jsonb_build_array(n, n + 1)))) FROM generate_series(1, {count}) n"
+)
+TOLD = "SELECT set_config('app.actor', 'operator', true), set_config('app.request_id', 'bench', true)"
 SEALING = (
-    "WITH ordered AS (SELECT size, created_at FROM audit.checkpoint ORDER BY size), part AS ("
-    "SELECT * FROM ordered WHERE size > %s AND size <= %s) "
-    "SELECT (max(size) - min(size)) / extract(epoch FROM max(created_at) - min(created_at)) FROM part"
+    "SELECT (max(size) - min(size)) / extract(epoch FROM max(created_at) - min(created_at)) "
+    "FROM audit.checkpoint WHERE size > %s AND size <= %s"
 )
 
 
 def sealing_rate(admin_url: str, start: int, end: int) -> float:
     """Events per second that the sealer sealed in one go, between two sizes of the log."""
     return float(servers.ask(admin_url, SEALING, start, end) or 0)
+
+
+def seal_more(admin_url: str, directory: Path, count: int) -> float:
+    """Put so many events into the log, seal them, and return how many that were per second."""
+    contenders.seal(admin_url, directory)
+    with closing(servers.connect(admin_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(TOLD)
+        cursor.execute(APPEND.format(count=count))
+        connection.commit()
+    size = int(servers.ask(admin_url, "SELECT count(*) FROM audit.seal"))
+    contenders.seal(admin_url, directory)
+    return sealing_rate(admin_url, size, size + count)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from bench import contenders, lookup
+from bench import audit_log, contenders, lookup
 from bench.contenders import TOKEN, Contender
 from bench.load import registry
 from bench.population import Size, name
@@ -27,15 +27,25 @@ def loaded(server_url: str, template_url: str) -> Iterator[str]:
         yield url
 
 
-def test_the_service_and_its_sealer_start_and_are_weighed(loaded: str, tmp_path: Path) -> None:
-    contenders.seal(loaded, tmp_path)
-    with contenders.registry(loaded, tmp_path) as us:
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the one sealer of the database remembers."""
+    return tmp_path_factory.mktemp("service")
+
+
+def test_the_service_and_its_sealer_start_and_are_weighed(loaded: str, directory: Path) -> None:
+    contenders.seal(loaded, directory)
+    with contenders.registry(loaded, directory) as us:
         known = lookup.known(lookup.asking(us), SIZE)
 
         assert us.headers["Authorization"] == f"Bearer {TOKEN}"
         assert known.positions >= SIZE.events
         assert us.seconds_to_ready > 0
         assert us.memory > memory([us.processes[1].process.pid]) > 1
+
+
+def test_sealing_is_measured_batch_by_batch(loaded: str, directory: Path) -> None:
+    assert audit_log.seal_more(loaded, directory, 3_000) > 0
 
 
 def test_the_bare_route_answers_what_it_is_asked(loaded: str, tmp_path: Path) -> None:
