@@ -110,6 +110,20 @@ class TokenNotFound(NotFound):
         super().__init__(f"Token {token_id} not found.")
 
 
+class GrantNotFound(NotFound):
+    """No grant of this number."""
+
+    def __init__(self, grant_id: int) -> None:
+        super().__init__(f"Grant {grant_id} not found.")
+
+
+class PrincipalNotFound(NotFound):
+    """Nobody of this name has, or ever had, a token or signed in."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no principal called '{name}'. It comes into being with its first token or sign-in.")
+
+
 class NotInTrash(NotFound):
     """Nothing deleted of this id or number: it never was, is not deleted, or was purged."""
 

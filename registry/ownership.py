@@ -42,6 +42,8 @@ GRANT USAGE ON SCHEMA registry TO {APP}, {AUDIT_OWNER}, {SEALER}, {READER};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA registry TO {APP};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA registry TO {APP};
 GRANT EXECUTE ON FUNCTION registry.lexemes(text) TO {APP};
+-- Grants are given and taken away, and never another one from then on.
+REVOKE UPDATE ON registry.grants FROM {APP};
 -- What triggers write, and what an upgrade writes, the service reads.
 REVOKE INSERT, UPDATE, DELETE ON registry.stage_intervals, registry.alias_intervals, registry.name_intervals,
     registry.alembic_version FROM {APP};
@@ -52,8 +54,9 @@ GRANT SELECT ON registry.alembic_version TO {SEALER};
 GRANT SELECT ON registry.alembic_version, registry.registered_models, registry.model_versions,
     registry.registered_model_tags, registry.model_version_tags, registry.aliases, registry.comments,
     registry.principals, registry.stage_intervals, registry.alias_intervals, registry.name_intervals TO {READER};
-GRANT SELECT (id, principal_id, role, from_settings, description, created_at, expires_at, revoked_at, last_used_at)
-    ON registry.tokens TO {READER};
+GRANT SELECT ON registry.grants TO {READER};
+GRANT SELECT (id, principal_id, role, models, stages, from_settings, description, created_at, expires_at, revoked_at,
+    last_used_at) ON registry.tokens TO {READER};
 """
 AUDIT_GRANTS = f"""
 REVOKE ALL ON SCHEMA audit FROM PUBLIC;

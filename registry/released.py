@@ -21,6 +21,8 @@ TRIGGERS = {
     "registry.aliases guard_truncate": "audit.refuse() 34 A ",
     "registry.comments a_capture": "audit.capture() 29 A 636f6d6d656e7400757064617465645f6174007465787400",
     "registry.comments guard_truncate": "audit.refuse() 34 A ",
+    "registry.grants a_capture": "audit.capture() 29 A 6772616e7400006465736372697074696f6e00",
+    "registry.grants guard_truncate": "audit.refuse() 34 A ",
     "registry.model_version_tags a_capture": "audit.capture() 29 A 6d6f64656c5f76657273696f6e5f746167000000",
     "registry.model_version_tags guard_truncate": "audit.refuse() 34 A ",
     "registry.model_versions a_capture": "audit.capture() 29 A 6d6f64656c5f76657273696f6e00757064617465645f6174006465736372697074696f6e00",

@@ -4,6 +4,7 @@ The migrations make them; a test compares both. Rows of the log, `audit.*`, and 
 database alone and are only read here.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +26,11 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
 
-from registry.vocabulary import Role, Stage
+from registry.vocabulary import Effect, Permission, Role, Stage
 
 
 class Xid8(UserDefinedType[str]):
@@ -46,6 +47,7 @@ LIVE = text("deleted_at IS NULL")
 DELETED = text("deleted_at IS NOT NULL")
 IN_TRASH = text("deleted_at IS NOT NULL AND purged_at IS NULL")
 OPEN = text("until IS NULL")
+OWNERS = text("model_id IS NOT NULL")
 BYTEWISE = Text(collation="C")
 
 
@@ -76,10 +78,16 @@ class Base(DeclarativeBase):
     }
 
 
-def one_of(column: str, words: type[Stage] | type[Role]) -> CheckConstraint:
+def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
     """A check that a column holds one of a closed set of words."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def some_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    """A check that a column holds an array of some of a closed set of words, or nothing."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} <@ ARRAY[{listed}] AND cardinality({column}) > 0", name=column)
 
 
 class Principal(Base):
@@ -96,11 +104,17 @@ class Token(Base):
     """A credential of a principal; only its SHA-256 digest is kept."""
 
     __tablename__ = "tokens"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (
+        one_of("role", Role),
+        some_of("stages", Stage),
+        CheckConstraint("cardinality(models) > 0", name="models"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     principal_id: Mapped[int] = mapped_column(ForeignKey(Principal.id), index=True)
     role: Mapped[str]
+    models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    stages: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     digest: Mapped[bytes] = mapped_column(unique=True)
     from_settings: Mapped[bool] = mapped_column(server_default=text("false"))
     description: Mapped[str | None]
@@ -142,6 +156,41 @@ class RegisteredModel(Base):
         lazy="raise", order_by="RegisteredModelTag.key", passive_deletes="all"
     )
     aliases: Mapped[list["Alias"]] = relationship(lazy="raise", order_by="Alias.alias", passive_deletes="all")
+
+
+class Grant(Base):
+    """Permissions that a principal or a group is given or denied, on models of a pattern, or on the one it owns."""
+
+    __tablename__ = "grants"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(principal_id, group_name) = 1", name="holder"),
+        CheckConstraint("num_nonnulls(role, permissions) = 1", name="what"),
+        CheckConstraint("effect = 'allow' OR role IS NULL", name="deny"),
+        CheckConstraint("(role = 'owner') IS TRUE = (model_id IS NOT NULL)", name="owner"),
+        one_of("effect", Effect),
+        one_of("role", [*Role, "owner"]),
+        some_of("permissions", Permission),
+        some_of("stages_from", Stage),
+        some_of("stages_to", Stage),
+        Index("ix_grants_principal_id", "principal_id", postgresql_where=text("model_id IS NULL")),
+        Index("ix_grants_owner", "principal_id", postgresql_where=OWNERS),
+        Index("ix_grants_group_name", "group_name", postgresql_where=text("group_name IS NOT NULL")),
+        Index("uq_grants_model_id", "model_id", "principal_id", unique=True, postgresql_where=OWNERS),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    principal_id: Mapped[int | None] = mapped_column(ForeignKey(Principal.id))
+    group_name: Mapped[str | None] = mapped_column(BYTEWISE)
+    effect: Mapped[str]
+    role: Mapped[str | None]
+    permissions: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    pattern: Mapped[str] = mapped_column(BYTEWISE, server_default=text("'*'"))
+    model_id: Mapped[int | None] = mapped_column(ForeignKey(RegisteredModel.id))
+    stages_from: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    stages_to: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    description: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    created_by: Mapped[str]
 
 
 class ModelVersion(Base):

@@ -25,7 +25,10 @@ class Stage(StrEnum):
 
 
 class Role(StrEnum):
-    """What a principal is trusted with; `registry.domain.access` says which permissions each role has."""
+    """What a principal is trusted with; `registry.domain.access` says which permissions each role has.
+
+    A grant gives a role to a principal or a group; a token has one that its holder cannot go beyond.
+    """
 
     VIEWER = "viewer"
     """Reads everything."""
@@ -34,7 +37,16 @@ class Role(StrEnum):
     APPROVER = "approver"
     """Also promotes to and out of Production, sets aliases, renames and deletes."""
     ADMINISTRATOR = "administrator"
-    """Also manages tokens, and restores or purges what was deleted."""
+    """Also manages tokens and grants, and restores or purges what was deleted."""
+
+
+class Effect(StrEnum):
+    """What a grant does with the permissions that it names."""
+
+    ALLOW = "allow"
+    """Gives them."""
+    DENY = "deny"
+    """Takes them away, whoever gave them."""
 
 
 class Permission(StrEnum):
@@ -59,7 +71,7 @@ class Permission(StrEnum):
     DELETE = "delete"
     """Delete registered models and model versions."""
     ADMINISTER = "administer"
-    """Create, list and revoke tokens; see, restore and purge what was deleted."""
+    """Manage tokens and grants; see, restore and purge what was deleted. Over all models or not at all."""
 
 
 class Action(StrEnum):
@@ -91,6 +103,8 @@ class Action(StrEnum):
     PRINCIPAL_CREATE = "principal.create"
     PRINCIPAL_UPDATE = "principal.update"
     PRINCIPAL_DELETE = "principal.delete"
+    GRANT_CREATE = "grant.create"
+    GRANT_DELETE = "grant.delete"
     TOKEN_CREATE = "token.create"  # noqa: S105 (the name of an event)
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_UPDATE = "token.update"  # noqa: S105

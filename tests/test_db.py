@@ -7,15 +7,15 @@ from sqlalchemy.orm import Session
 from registry.config import Settings
 from registry.db import db, transaction, unaudited
 from registry.domain import audit, registered_models, stages, tenures
-from registry.domain.access import OPERATOR, Principal
+from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound, Unavailable
 from registry.vocabulary import Role, Stage
 from tests.conftest import application
-from tests.factories import make_model, make_version
+from tests.factories import make_model, make_version, trusted
 
 pytestmark = pytest.mark.usefixtures("context")
-SOMEBODY = Principal(id="principal:4711", name="somebody", role=Role.ADMINISTRATOR)
+SOMEBODY = trusted("somebody", Role.ADMINISTRATOR, "principal:4711")
 
 
 def described(name: str) -> str | None:

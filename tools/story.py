@@ -299,6 +299,40 @@ SERVICE = [
     Step("Its release", "version", who=None),
 ]
 
+PROMOTING = {"action": "promote", "model": CHURN, "to": "Production"}
+FREEZE = {"group": "release-week", "effect": "deny", "permissions": ["promote"], "stages_to": ["Production"]}
+AUTHORITY = [
+    Step("May Maya promote?", "explain", {}, PROMOTING, who="maya"),
+    Step(
+        "She may, from Staging, for this model",
+        "createGrant",
+        body={
+            "principal": "maya",
+            "permissions": ["promote"],
+            "pattern": "Churn*",
+            "stages_from": ["Staging"],
+            "stages_to": ["Production"],
+            "description": "while Omar is away",
+        },
+        keep="grant",
+    ),
+    Step("Now she may, by that grant", "explain", {}, PROMOTING, who="maya"),
+    Step("An administrator asks for another", "explain", {}, {**PROMOTING, "principal": "omar"}),
+    Step("Nobody else asks about others", "explain", {}, {**PROMOTING, "principal": "omar"}, who="maya"),
+    Step("A group is denied a move", "createGrant", body={**FREEZE, "pattern": "*"}),
+    Step("A role cannot be denied", "createGrant", body={"group": "interns", "effect": "deny", "role": "approver"}),
+    Step("A contributor makes no approvers", "createGrant", body={"group": "team", "role": "approver"}, who="maya"),
+    Step("Nobody is called so", "createGrant", body={"principal": "nobody", "role": "viewer"}),
+    Step("What concerns a model", "grants", {}, {"model": CHURN}),
+    Step("One grant", "getGrant", {"grant_id": "$grant.id"}),
+    Step("Omar is back", "deleteGrant", {"grant_id": "$grant.id"}, headers={"X-Registry-Reason": "Omar is back"}),
+    Step(
+        "A token that is narrower than its holder",
+        "createToken",
+        body={"name": "omar", "role": "approver", "models": ["Churn*"], "stages": ["Staging"]},
+    ),
+]
+
 STORY = [
     *PEOPLE,
     *A_MODEL,
@@ -311,5 +345,6 @@ STORY = [
     *READING,
     *TRASH,
     *MLFLOW,
+    *AUTHORITY,
     *SERVICE,
 ]

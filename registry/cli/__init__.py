@@ -30,6 +30,7 @@ COMMANDS: Table = {
         "login": ("registry.cli.login:login", "Keep a token for a registry, after asking for it."),
         "logout": ("registry.cli.login:logout", "Forget the kept token."),
         "whoami": ("registry.cli.login:whoami", "Say whom the registry takes you for."),
+        "can-i": ("registry.cli.grants:can_i", "Say whether you may do something to a model, and why or why not."),
         "completion": ("registry.cli.completion:completion", "Print the script that completes commands in a shell."),
     },
     "Run a registry": {
@@ -40,6 +41,7 @@ COMMANDS: Table = {
             "Bring over what an MLflow server has.",
         ),
         "token": ("registry.cli.tokens:token", "Make, list and revoke tokens."),
+        "grant": ("registry.cli.grants:grant", "Say who may do what on which models."),
         "doctor": ("registry.cli.doctor:doctor", "Say how well the audit log is kept, and what would keep it better."),
         "sealer": ("registry.cli.sealer:sealer", "Seal the audit log; print its key; go on after a restore."),
     },

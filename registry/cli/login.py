@@ -29,7 +29,7 @@ def login(url: str | None) -> None:
         token = asked()
         caller = caller_with(where, token)
     place = logins.keep(Login(where, token))
-    say(f"Logged in to {where} as {caller.name} ({caller.role}); kept in {place}.")
+    say(f"Logged in to {where} as {caller.name} ({trusted(caller)}); kept in {place}.")
     if os.environ.get("REGISTRY_URL") or os.environ.get("REGISTRY_TOKEN"):
         say("REGISTRY_URL and REGISTRY_TOKEN are set and go before it.")
 
@@ -49,7 +49,12 @@ def whoami(client: Client, *, as_json: bool) -> None:
     if as_json:
         show_json(caller.document)
     else:
-        show(f"{caller.name} ({caller.role}) at {client.url}")
+        show(f"{caller.name} ({trusted(caller)}) at {client.url}")
+
+
+def trusted(caller: Caller) -> str:
+    """Say what somebody is trusted with everywhere."""
+    return caller.role or "no role over all models"
 
 
 def address(url: str) -> str:

@@ -14,16 +14,16 @@ import click
 
 from registry.cli import logins
 from registry.cli.connection import connect, json_option, url_option
-from registry.cli.kinds import NUMBER
+from registry.cli.kinds import NUMBER, STAGE
 from registry.cli.output import say, show, show_json, show_table
 from registry.cli.text import stamp, when
-from registry.client import Client, Token
+from registry.client import Client, IssuedToken, Token
 from registry.vocabulary import Role
 
 if TYPE_CHECKING:
     from registry.cli.tokens_in_database import TokensInDatabase
 
-HEADER = ("id", "name", "role", "state", "last used (utc)", "description")
+HEADER = ("id", "name", "role", "only for", "state", "last used (utc)", "description")
 
 
 def with_tokens(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,6 +56,9 @@ def token() -> None:
 @token.command()
 @click.option("--name", required=True, help="Whom it is for: a person or a program. The audit log names it.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value, show_default=True)
+@click.option("--model", "models", multiple=True, help="Only for models of this name or pattern (churn-*); repeatable.")
+@click.option("--stage", "stages", type=STAGE, multiple=True, help="Only for moves to this stage; may be repeated.")
+@click.option("--with-grant", is_flag=True, help="Grant the role over all models also to one who is there already.")
 @click.option("--description", help="What it is used for.")
 @click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Without it as long as the service says.")
 @json_option
@@ -63,20 +66,39 @@ def token() -> None:
 def create(
     name: str,
     role: str,
+    models: tuple[str, ...],
+    stages: tuple[str, ...],
     description: str | None,
     expires_in_days: int | None,
     url: str | None,
     *,
+    with_grant: bool,
     database: bool,
     as_json: bool,
 ) -> None:
     """Make a token and print it, and nothing else, on standard output. It is not shown again."""
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
     with keeper(url, database=database) as tokens:
-        made = tokens.create_token(name, role, description=description, expires_at=expires_at)
+        made = tokens.create_token(
+            name,
+            role,
+            models=models or None,
+            stages=stages or None,
+            description=description,
+            expires_at=expires_at,
+            with_grant=with_grant,
+        )
     until = f"until {made.expires_at:%Y-%m-%d}" if made.expires_at else "until revoked"
+    say(granted(made))
     say(f"Token {made.id} for {made.name}, {made.role}, {until}; it is not shown again:")
     show_json(made.document) if as_json else show(made.secret)
+
+
+def granted(made: IssuedToken) -> str:
+    """Say what the holder of a new token may do by it."""
+    if made.grant_id is not None:
+        return f"Grant {made.grant_id} gives {made.name} the role {made.role} over all models."
+    return f"It lets {made.name} do what it is granted (registry grant list --principal), as far as {made.role} goes."
 
 
 @token.command("list")
@@ -108,10 +130,16 @@ def row(one: Token) -> tuple[str, ...]:
         str(one.id),
         one.name,
         one.role,
+        narrowed(one),
         state(one),
         stamp(one.last_used_at),
         one.description or "",
     )
+
+
+def narrowed(one: Token) -> str:
+    """Say what else than by its role a token is narrowed."""
+    return ", ".join([*(one.models or ()), *(f"to {stage}" for stage in one.stages or ())])
 
 
 def state(one: Token) -> str:

@@ -1,6 +1,6 @@
 """Tokens in the database, for its operator: the calls that the client has for those of a service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from registry.domain import tokens
 from registry.domain.access import OPERATOR
 from registry.domain.times import rfc3339
 from registry.domain.tokens import TokenInfo
-from registry.vocabulary import Role
+from registry.vocabulary import Role, Stage
 
 PAGE = 1_000
 
@@ -24,13 +24,22 @@ class TokensInDatabase:
     """Makes, lists and revokes tokens as the operator."""
 
     def create_token(
-        self, name: str, role: str, *, description: str | None = None, expires_at: datetime | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        models: Sequence[str] | None = None,
+        stages: Sequence[str] | None = None,
+        description: str | None = None,
+        expires_at: datetime | None = None,
+        with_grant: bool = False,
     ) -> IssuedToken:
         """Make a token for the principal called `name`."""
         wanted: dict[str, Any] = {"name": name, "description": description, "expires_at": expires_at}
+        narrowed: dict[str, Any] = {"models": models, "stages": stages and [Stage(stage) for stage in stages]}
         with operating() as session:
-            made = tokens.create(session, OPERATOR, role=Role(role), **wanted)
-        return read(IssuedToken, document(made) | {"secret": made.secret})
+            made = tokens.create(session, OPERATOR, role=Role(role), with_grant=with_grant, **wanted, **narrowed)
+        return read(IssuedToken, document(made) | {"grant_id": made.grant_id, "secret": made.secret})
 
     def tokens(self) -> list[Token]:
         """All tokens, the oldest first."""
@@ -66,6 +75,8 @@ def document(info: TokenInfo) -> dict[str, Any]:
         "id": info.id,
         "name": info.principal_name,
         "role": info.role.value,
+        "models": info.models,
+        "stages": info.stages and [stage.value for stage in info.stages],
         "description": info.description,
         **{name: (moment := getattr(info, name)) and rfc3339(moment) for name in times},
     }

@@ -1,5 +1,6 @@
 """Calls about who may come in, and about what was deleted."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from registry.client.answers import Caller, IssuedToken, Model, Token, TrashedModel, TrashedVersion, Version
@@ -32,13 +33,27 @@ class AdministrationCalls(Calls):
         return self._one(Token, Call("GET", under("tokens", token_id)))
 
     def create_token(
-        self, name: str, role: str, *, description: str | None = None, expires_at: datetime | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        models: Sequence[str] | None = None,
+        stages: Sequence[str] | None = None,
+        description: str | None = None,
+        expires_at: datetime | None = None,
+        with_grant: bool = False,
     ) -> IssuedToken:
         """Make a token for the principal called `name`; its secret is shown this once.
 
+        It is good for no more than `role`, `models` (patterns of names) and moves to `stages`. A principal that is new
+        gets a grant of the role over all models; one that is there only `with_grant`.
+
         :raises UnexpectedAnswer: the answer with the secret was lost on its way; the token is to be revoked.
         """
-        asked = given(name=name, role=role, description=description, expires_at=expires_at)
+        narrowed = {"models": models and list(models), "stages": stages and list(stages)}
+        asked = given(name=name, role=role, **narrowed, description=description, expires_at=expires_at)
+        if with_grant:
+            asked = {**asked, "with_grant": True}
         document = self._object(Call("POST", "/tokens", body=asked))
         if document.get("secret") is None:  # a repeated answer has it no more
             token_id = document.get("id")

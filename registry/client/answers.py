@@ -150,21 +150,27 @@ class Event(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Answer):
-    """Whom the service takes us for."""
+    """Whom the service takes us for; `role`: the highest one that it has over all models, if any."""
 
     id: str
     name: str
-    role: str
+    role: str | None = None
+    groups: tuple[str, ...] = ()
     credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Answer):
-    """What may be known about a token; `name` is its principal's."""
+    """What may be known about a token; `name` is its principal's.
+
+    It is good for no more than its role, `models` (patterns of names) and moves to `stages`; None: all.
+    """
 
     id: int
     name: str
     role: str
+    models: tuple[str, ...] | None = None
+    stages: tuple[str, ...] | None = None
     description: str | None = None
     created_at: datetime
     expires_at: datetime | None = None
@@ -174,9 +180,56 @@ class Token(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken(Token):
-    """A token just made, with its secret, which is shown this once."""
+    """A token just made, with its secret, which is shown this once; and the grant that came along with it, if any."""
 
+    grant_id: int | None = None
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant(Answer):
+    """Permissions that a principal or a group is given or denied, on the models of a pattern.
+
+    With stages, moves only from or to these. The grant of a model's owner has the role `owner`.
+    """
+
+    id: int
+    principal: str | None = None
+    group: str | None = None
+    effect: str
+    role: str | None = None
+    permissions: tuple[str, ...] | None = None
+    pattern: str
+    model_id: int | None = None
+    stages_from: tuple[str, ...] | None = None
+    stages_to: tuple[str, ...] | None = None
+    description: str | None = None
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantAtWork(Answer):
+    """A grant as it decides something; `id` is None for one that the service has from its settings."""
+
+    id: int | None = None
+    effect: str
+    role: str | None = None
+    permissions: tuple[str, ...] = ()
+    pattern: str
+    stages_from: tuple[str, ...] | None = None
+    stages_to: tuple[str, ...] | None = None
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Answer):
+    """Whether something may be done; by which grant it may, or may not; what is missing, and who could give it."""
+
+    allowed: bool
+    because: GrantAtWork | None = None
+    missing: str | None = None
+    who_could: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Self
 
 from registry.client.address import DEFAULT_URL, token_in
 from registry.client.administration import AdministrationCalls
+from registry.client.grants import GrantCalls
 from registry.client.labels import LabelCalls
 from registry.client.log import LogCalls
 from registry.client.models import ModelCalls
@@ -15,7 +16,7 @@ from registry.client.transport import Transport
 from registry.client.versions import VersionCalls
 
 
-class Client(ModelCalls, VersionCalls, StageCalls, LabelCalls, LogCalls, AdministrationCalls):
+class Client(ModelCalls, VersionCalls, StageCalls, LabelCalls, LogCalls, AdministrationCalls, GrantCalls):
     """Speaks to one registry; threads may share it, and `with` closes its connections.
 
     A call that meets a passing fault (no connection, a lost answer, 429, 502, 503, 504) is made again, up to `retries`

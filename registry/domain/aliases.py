@@ -18,7 +18,7 @@ def set(session: Session, principal: Principal, name: str, alias: str, number: i
     :raises Invalid: the alias is not right, or reserved.
     :raises VersionNotFound: no such version.
     """
-    access.require(principal, Permission.ALIAS, name)
+    access.require(session, principal, Permission.ALIAS, name, number=number)
     names.check_new_alias(alias)
     version = model_versions.lock(session, name, number).version
     row = insert(Alias).values(model_id=version.model_id, alias=alias, number=number)
@@ -34,7 +34,7 @@ def unset(session: Session, principal: Principal, name: str, alias: str) -> None
     :raises Invalid: the alias is not right.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.ALIAS, name)
+    access.require(session, principal, Permission.ALIAS, name)
     names.check_alias(alias)
     model = registered_models.lock(session, name).model
     session.execute(delete(Alias).where(Alias.model_id == model.id, Alias.alias == alias))
@@ -49,7 +49,7 @@ def get(session: Session, principal: Principal, name: str, alias: str) -> ModelV
     :raises AliasNotFound: no such alias.
     :raises NoVersions: `latest` of a model without versions.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     names.check_alias(alias)
     latest = alias.lower() == "latest"
     version = lookup.shown(session, lookup.HIGHEST if latest else lookup.ALIASED, name=name, alias=alias)
@@ -65,7 +65,7 @@ def all_of(session: Session, principal: Principal, name: str) -> dict[str, int]:
     :raises Forbidden: the principal may not read the model.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     model = lookup.find_model(session, name)
     rows = session.scalars(select(Alias).where(Alias.model_id == model.id).order_by(Alias.alias))
     return {row.alias: row.number for row in rows}

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from registry.domain import access, paging, principals
+from registry.domain import access, paging, principals, visible
 from registry.domain.access import Principal
 from registry.domain.paging import EPOCH, MICROSECOND, Key, Page
 from registry.domain.principals import Actor
@@ -110,17 +110,17 @@ def matching(session: Session, principal: Principal, question: Question) -> Sele
     :raises Invalid: a version without its model.
     :raises ModelNotFound: no model ever had this name.
     """
-    access.require(principal, Permission.READ, question.model)
+    access.require(session, principal, Permission.READ, question.model)
     if question.number is not None and question.model is None:
         raise Invalid("A version number says nothing without its model: give both.", "version")
-    return select(AuditEvent).where(*conditions(session, question))
+    return select(AuditEvent).where(*conditions(session, principal, question), *visible.events(principal))
 
 
-def conditions(session: Session, question: Question) -> list[ColumnElement[bool]]:
+def conditions(session: Session, principal: Principal, question: Question) -> list[ColumnElement[bool]]:
     """The question as conditions on the log."""
     found: list[ColumnElement[bool]] = []
     if question.model is not None:
-        found.append(AuditEvent.model_id.in_(models_ever_called(session, question.model)))
+        found.append(AuditEvent.model_id.in_(models_ever_called(session, principal, question.model)))
     if question.number is not None:
         found.append(AuditEvent.number == question.number)
     if question.actor is not None:
@@ -138,9 +138,12 @@ def conditions(session: Session, question: Question) -> list[ColumnElement[bool]
     return found
 
 
-def models_ever_called(session: Session, name: str) -> list[int]:
-    """The ids of all models that have or had this name, deleted ones too."""
-    ids = list(session.scalars(select(NameInterval.model_id).where(NameInterval.name == name).distinct()))
+def models_ever_called(session: Session, principal: Principal, name: str) -> list[int]:
+    """The ids of all models that have or had this name, deleted ones too; but those whose events are not to be seen."""
+    question = select(NameInterval.model_id).where(NameInterval.name == name).distinct()
+    if not visible.sees_all(principal):
+        question = question.where(NameInterval.model_id.not_in(visible.secret_models(principal)))
+    ids = list(session.scalars(question))
     if not ids:
         raise ModelNotFound(name)
     return ids

@@ -17,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Select, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
-from registry.domain import access, audit, checkpoints, paging
+from registry.domain import access, audit, checkpoints, paging, visible
 from registry.domain.access import Principal
 from registry.domain.audit import Events, Question
 from registry.domain.lookup import settled
@@ -99,9 +99,10 @@ def signed(
 
     None where nothing was signed yet.
 
-    :raises Forbidden: the principal may not read the log.
+    :raises Forbidden: there may be models that the principal may not read.
     """
-    access.require(principal, Permission.READ)
+    access.require(session, principal, Permission.READ)
+    visible.require_all(principal, "The whole log")
     checkpoint = checkpoints.latest(session)
     return None if checkpoint is None else (checkpoint, lines(checkpoint.size, another))
 

@@ -20,7 +20,7 @@ def read(session: Session, principal: Principal, size: int | None = None) -> Aud
     :raises Forbidden: the principal may not read the log.
     :raises NotFound: there is none.
     """
-    access.require(principal, Permission.READ)
+    access.require(session, principal, Permission.READ)
     current = signed(session)
     found = current if size is None else of_size(session, size)
     if found is None:

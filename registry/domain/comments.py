@@ -29,7 +29,7 @@ def create(session: Session, principal: Principal, name: str, number: int | None
     :raises Invalid: the text is blank or too long.
     :raises NotFound: no such model or version.
     """
-    access.require(principal, Permission.COMMENT, name)
+    access.require(session, principal, Permission.COMMENT, name, number=number)
     check_comment(text)
     held = lock_subject(session, name, number)
     comment = Comment(
@@ -51,7 +51,7 @@ def get(session: Session, principal: Principal, name: str, number: int | None, c
     :raises Forbidden: the principal may not read the model.
     :raises NotFound: no such model, version or comment.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name, number=number)
     comment = find(session, lookup.find_subject(session, name, number), number, comment_id)
     called = principals.names_of(session, {comment.author})
     return Remark(comment, called.get(comment.author, comment.author))
@@ -64,7 +64,7 @@ def edit(session: Session, principal: Principal, name: str, number: int | None, 
     :raises Invalid: the text is blank or too long.
     :raises NotFound: no such model, version or comment.
     """
-    access.require(principal, Permission.COMMENT, name)
+    access.require(session, principal, Permission.COMMENT, name, number=number)
     check_comment(text)
     held = lock_subject(session, name, number)
     comment = own(session, principal, held.model, number, comment_id)
@@ -81,7 +81,7 @@ def delete(session: Session, principal: Principal, name: str, number: int | None
     :raises Forbidden: the principal may not comment, or somebody else wrote it.
     :raises NotFound: no such model, version or comment.
     """
-    access.require(principal, Permission.COMMENT, name)
+    access.require(session, principal, Permission.COMMENT, name, number=number)
     held = lock_subject(session, name, number)
     session.delete(own(session, principal, held.model, number, comment_id))
 
@@ -95,7 +95,7 @@ def search(
     :raises Invalid: the token is not one of this question.
     :raises NotFound: no such model or version.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name, number=number)
     model_id = lookup.find_subject(session, name, number)
     keys = [Key(Comment.id)]
     question = paging.fingerprint("comments", model_id, number)

@@ -47,7 +47,7 @@ def comment(session: Session, principal: Principal, comment_id: int, *, basis: s
     :raises Invalid: no legal basis is given.
     :raises NothingToErase: no such comment, or it was erased already.
     """
-    check(principal, basis)
+    check(session, principal, basis)
     row = session.get(Comment, comment_id) if 1 <= comment_id < 2**63 else None
     if row is not None:
         held = hold(session, row.model_id)
@@ -66,7 +66,7 @@ def model_description(session: Session, principal: Principal, name: str, *, basi
     :raises Invalid: no legal basis is given.
     :raises NothingToErase: no such model, or its description was erased already.
     """
-    check(principal, basis)
+    check(session, principal, basis)
     rows = 0
     ids = models_called(session, name)
     for model_id in ids:
@@ -82,7 +82,7 @@ def version_description(session: Session, principal: Principal, name: str, numbe
     :raises Invalid: no legal basis is given.
     :raises NothingToErase: no such version, or its description was erased already.
     """
-    check(principal, basis)
+    check(session, principal, basis)
     rows = 0
     ids = models_called(session, name)
     for model_id in ids:
@@ -101,17 +101,17 @@ def reason(session: Session, principal: Principal, stream: str, seq: int, *, bas
     :raises Invalid: no legal basis is given.
     :raises NothingToErase: no such event, or no reason was given, or it was erased already.
     """
-    check(principal, basis)
+    check(session, principal, basis)
     of_it = (AuditEvent.stream == stream) & (AuditEvent.seq == seq)
     return erase(session, texts_of(of_it, "reason"), basis, rows=0, what=f"the reason of {stream}/{seq}")
 
 
-def check(principal: Principal, basis: str) -> None:
+def check(session: Session, principal: Principal, basis: str) -> None:
     """:raises Forbidden: no administrator.
 
     :raises Invalid: no legal basis, or one too long.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     if not basis.strip():
         raise names.missing("basis")
     names.check_text("basis", basis, BASIS_MAX)

@@ -62,7 +62,7 @@ def take_model(session: Session, principal: Principal, model: Model) -> bool:
     :raises AlreadyExists: another model has the name, or this one was deleted here.
     :raises Conflict: versions of an earlier model of the name have its numbers.
     """
-    access.require(principal, Permission.ADMINISTER, model.name)
+    access.require_name(session, principal, Permission.ADMINISTER, model.name)
     names.check_model_name(model.name)
     check_texts(model.description, model.tags)
     if is_here(session, model):
@@ -113,7 +113,7 @@ def take_version(session: Session, principal: Principal, name: str, version: Ver
     :raises ModelNotFound: no such model.
     :raises Conflict: another version has the number here.
     """
-    access.require(principal, Permission.ADMINISTER, name)
+    access.require(session, principal, Permission.ADMINISTER, name)
     if not 1 <= version.number <= names.HIGHEST_NUMBER:
         raise Invalid(f"{version.number} is no version number.", "version")
     check_texts(version.description, version.tags)
@@ -181,7 +181,7 @@ def take_alias(session: Session, principal: Principal, name: str, alias: str, nu
     :raises VersionNotFound: no such version.
     :raises Conflict: the alias names another version here.
     """
-    access.require(principal, Permission.ADMINISTER, name)
+    access.require(session, principal, Permission.ADMINISTER, name)
     names.check_new_alias(alias)
     held = model_versions.lock(session, name, number)
     present = session.get(Alias, (held.model.id, alias))
@@ -199,7 +199,7 @@ def differing_stage(session: Session, principal: Principal, name: str, version: 
     :raises Forbidden: the principal may not read it.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     model = registered_models.lock(session, name).model
     row = session.get(ModelVersion, (model.id, version.number))
     if row is None or row.deleted_at is not None or row.stage == version.stage:

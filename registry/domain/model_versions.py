@@ -49,7 +49,7 @@ def get(session: Session, principal: Principal, name: str, number: int) -> Model
     :raises Forbidden: the principal may not read it.
     :raises VersionNotFound: no such version, or no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name, number=number)
     return lookup.find_version(session, name, number)
 
 
@@ -86,7 +86,7 @@ def create(
     :raises Invalid: source, a text, the digest or a tag is not right.
     :raises NotFound: no such model, or the source names a version that does not exist.
     """
-    access.require(principal, Permission.REGISTER, name)
+    access.require(session, principal, Permission.REGISTER, name)
     check_texts(run_id, run_link, description, tags)
     names.check_digest(digest)
     is_prompt = tags.get(names.PROMPT_TAG, "").lower() == "true"
@@ -134,7 +134,7 @@ def describe(session: Session, principal: Principal, name: str, number: int, des
     :raises Invalid: the description is too long.
     :raises VersionNotFound: no such version.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_text("description", description, names.DESCRIPTION_MAX)
     held = lock(session, name, number)
     held.version.description = description
@@ -161,7 +161,7 @@ def delete(session: Session, principal: Principal, name: str, number: int) -> No
     :raises Forbidden: the principal may not delete it.
     :raises VersionNotFound: no such version.
     """
-    access.require(principal, Permission.DELETE, name)
+    access.require(session, principal, Permission.DELETE, name, number=number)
     held = lock(session, name, number)
     session.execute(sql_delete(Alias).where(Alias.model_id == held.model.id, Alias.number == number))
     held.version.deleted_at = held.instant

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from registry.errors import PrincipalNotFound
 from registry.tables import Principal
 
 PREFIX = "principal:"
@@ -28,12 +29,23 @@ def actor_id(number: int) -> str:
     return f"{PREFIX}{number}"
 
 
-def named(session: Session, name: str) -> int:
-    """The number of the principal of this name, made if there is none."""
+def named(session: Session, name: str) -> tuple[int, bool]:
+    """The number of the principal of this name, and whether it had to be made."""
     made = insert(Principal).values(name=name).on_conflict_do_nothing(constraint="uq_principals_name")
     number = session.scalar(made.returning(Principal.id))
+    if number is not None:
+        return number, True
+    return session.scalars(select(Principal.id).where(Principal.name == name)).one(), False
+
+
+def number_called(session: Session, name: str) -> int:
+    """The number of the principal of this name.
+
+    :raises PrincipalNotFound: there is none.
+    """
+    number = session.scalar(select(Principal.id).where(Principal.name == name))
     if number is None:
-        number = session.scalars(select(Principal.id).where(Principal.name == name)).one()
+        raise PrincipalNotFound(name)
     return number
 
 

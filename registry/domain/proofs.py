@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from registry.domain import access, checkpoints, subtrees
+from registry.domain import access, checkpoints, subtrees, visible
 from registry.domain.access import Principal
 from registry.errors import Conflict, Invalid, NotFound
 from registry.ledger import merkle
@@ -64,14 +64,24 @@ def inclusion(session: Session, principal: Principal, position: int, size: int |
     """Prove that the event at a position is in the log of `size` events, or in the one that was signed last.
 
     :raises Forbidden: the principal may not read the log.
-    :raises NotFound: nothing was signed yet, or there is no such position.
+    :raises NotFound: nothing was signed yet, or there is no such position, or not for this principal.
     :raises Conflict: so many events were not signed yet.
     """
-    access.require(principal, Permission.READ)
+    access.require(session, principal, Permission.READ)
     size = signed_size(session, size)
     if position >= size:
         raise NotFound(f"There is no position {position} among the first {size} events: the first one has position 0.")
+    check_readable(session, principal, position)
     return proof_of(session, position, size)
+
+
+def check_readable(session: Session, principal: Principal, position: int) -> None:
+    """:raises NotFound: the event at this position is none that the principal may read."""
+    if visible.sees_all(principal):
+        return
+    question = select(AuditEvent.id).join(AuditSeal, AuditSeal.event_id == AuditEvent.id)
+    if session.scalar(question.where(AuditSeal.position == position, *visible.events(principal))) is None:
+        raise NotFound(f"There is no event at position {position} that '{principal.name}' may read.")
 
 
 def consistency(session: Session, principal: Principal, first: int, second: int | None = None) -> Consistency:
@@ -82,7 +92,7 @@ def consistency(session: Session, principal: Principal, first: int, second: int 
     :raises Invalid: `first` is larger than `second`.
     :raises Conflict: so many events were not signed yet.
     """
-    access.require(principal, Permission.READ)
+    access.require(session, principal, Permission.READ)
     if second is not None and first > second:
         raise Invalid(f"A log of {first} events is no beginning of one of {second}.", "from")
     size = signed_size(session, second, first)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.domain import access, lookup, names, principals, proofs
+from registry.domain import access, lookup, names, principals, proofs, visible
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
 from registry.domain.proofs import Evidence, Named
@@ -133,9 +133,8 @@ def resolve(
     One query, whatever the number of versions, and for the past one for the position of its event. A change counts
     from the instant on that its audit event bears.
 
-    :raises Forbidden: the principal may not read the model.
     :raises Invalid: the URI does not name a registered model version.
-    :raises NotFound: it leads nowhere.
+    :raises NotFound: it leads nowhere, or to a model that the principal may not read.
     :raises Purged: it led to a version that is gone for good.
     """
     reference = parse(uri)
@@ -145,10 +144,10 @@ def resolve(
             "models:/<name>/<stage>, models:/<name>/latest or models:/<name>@<alias>.",
             "uri",
         )
-    access.require(principal, Permission.READ, reference.name)
+    values = {"name": reference.name, "at": at, reference.kind: getattr(reference, reference.kind, None)}
+    require_reading(session, principal, reference, at)
     row = None
     if reference.number is None or 1 <= reference.number <= names.HIGHEST_NUMBER:
-        values = {"name": reference.name, "at": at, reference.kind: getattr(reference, reference.kind, None)}
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
@@ -157,6 +156,19 @@ def resolve(
         raise Purged(reference.name, number)
     event = proofs.evidence(session, [Named(*opened)], prove=prove)[0] if prove or at is not None else None
     return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at, event)
+
+
+def require_reading(session: Session, principal: Caller, reference: Reference, at: datetime | None) -> None:
+    """Go on only if the principal may read the model under this name; of a past one, also under the name it has now.
+
+    :raises NotFound: it may not; in the words of a model that is not there, or was not then.
+    """
+    there = access.may(session, principal, Permission.READ, reference.name)
+    if there and at is not None and not visible.sees_all(principal):
+        model_id = session.scalar(model_called(timed=True), {"name": reference.name, "at": at})
+        there = model_id is None or visible.is_there(session, principal, model_id)
+    if not there:
+        raise access.absent(reference.name) if at is None else nowhere_then(reference, at)
 
 
 @functools.cache

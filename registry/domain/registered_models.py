@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import BigInteger, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -14,13 +14,15 @@ from registry.db import settings_of
 from registry.domain import access, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
+from registry.tables import Grant as GrantRow
 from registry.tables import (
     ModelVersion,
     NameInterval,
     RegisteredModel,
     RegisteredModelTag,
 )
-from registry.vocabulary import Permission, Stage
+from registry.tables import Principal as PrincipalRow
+from registry.vocabulary import Effect, Permission, Stage
 
 WITH_TAGS_AND_ALIASES = (lookup.together(RegisteredModel.tags), lookup.together(RegisteredModel.aliases))
 
@@ -66,7 +68,7 @@ def hold(session: Session, principal: Principal, name: str) -> None:
     :raises Forbidden: the principal may not even read it.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     lock(session, name)
 
 
@@ -76,7 +78,7 @@ def get(session: Session, principal: Principal, name: str) -> ModelDetail:
     :raises Forbidden: the principal may not read it.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     return detail(session, name)
 
 
@@ -98,20 +100,20 @@ def latest_versions(
     :raises Forbidden: the principal may not read it.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     return lookup.newest_of(session, name, stages)
 
 
 def create(
     session: Session, principal: Principal, name: str, *, description: str | None = None, tags: dict[str, str]
 ) -> ModelDetail:
-    """Register a name.
+    """Register a name; whoever does owns the model from then on.
 
     :raises Forbidden: the principal may not register models.
     :raises Invalid: name, description or a tag is not right.
     :raises AlreadyExists: the name is taken, by a model or by a prompt.
     """
-    access.require(principal, Permission.REGISTER, name)
+    access.require_name(session, principal, Permission.REGISTER, name)
     names.check_model_name(name)
     names.check_text("description", description, names.DESCRIPTION_MAX)
     names.check_tags(tags)
@@ -122,6 +124,7 @@ def create(
     used = numbers_used(session, name)  # read once the name is held: nobody else can give numbers under it now
     if used:
         session.execute(update(RegisteredModel).where(RegisteredModel.id == model_id).values(last_number=used))
+    own(session, principal, model_id)
     session.add_all(RegisteredModelTag(model_id=model_id, key=key, value=value) for key, value in tags.items())
     session.flush()  # so that the answer reads what was written
     return detail(session, name)
@@ -148,6 +151,22 @@ def insert_model(
         index_elements=[RegisteredModel.name], index_where=RegisteredModel.deleted_at.is_(None)
     )
     return session.scalar(row.returning(RegisteredModel.id))
+
+
+def own(session: Session, principal: Principal, model_id: int) -> None:
+    """Give the owner's grant on a model to the principal; the operator and the anonymous need none."""
+    number = access.number_of(principal)
+    if number is None:
+        return
+    holder = select(
+        PrincipalRow.id,
+        literal(Effect.ALLOW.value),
+        literal(access.OWNER),
+        literal(model_id, BigInteger),
+        literal(principal.id),
+    )
+    columns = [GrantRow.principal_id, GrantRow.effect, GrantRow.role, GrantRow.model_id, GrantRow.created_by]
+    session.execute(insert(GrantRow).from_select(columns, holder.where(PrincipalRow.id == number)))
 
 
 def numbers_used(session: Session, name: str) -> int:
@@ -182,13 +201,34 @@ def refuse_taken(session: Session, name: str, *, is_prompt: bool) -> None:
 def rename(session: Session, principal: Principal, name: str, new_name: str) -> ModelDetail:
     """Give a model another name. Versions, tags, aliases and numbers stay; nothing leads from the old name.
 
-    :raises Forbidden: the principal may not rename it.
+    :raises Forbidden: the principal may not rename it, or not to this name.
     :raises Invalid: the new name is not right.
     :raises ModelNotFound: no such model.
     :raises AlreadyExists: the new name is taken.
     """
-    access.require(principal, Permission.RENAME, name)
+    require_rename(session, principal, name, new_name)
     names.check_model_name(new_name, "new_name")
+    give_name(session, name, new_name)
+    return detail(session, new_name)
+
+
+def require_rename(session: Session, principal: Principal, name: str, new_name: str) -> None:
+    """Go on only if the principal may rename the model, and may rename or register one under the new name.
+
+    :raises Forbidden: it may not.
+    :raises ModelNotFound: it may not even read the model.
+    """
+    access.require(session, principal, Permission.RENAME, name)
+    if not access.may(session, principal, Permission.RENAME, new_name):
+        access.require_name(session, principal, Permission.REGISTER, new_name)
+
+
+def give_name(session: Session, name: str, new_name: str) -> None:
+    """Rename a model, for a caller that may.
+
+    :raises ModelNotFound: no such model.
+    :raises AlreadyExists: the new name is taken.
+    """
     held = lock(session, name)
     held.model.updated_at = held.instant
     if new_name != name:
@@ -198,7 +238,6 @@ def rename(session: Session, principal: Principal, name: str, new_name: str) -> 
     touched = update(ModelVersion).where(ModelVersion.model_id == held.model.id).values(updated_at=held.instant)
     session.execute(touched, execution_options={"synchronize_session": False})
     session.flush()
-    return detail(session, new_name)
 
 
 def take_name(session: Session, model: RegisteredModel, new_name: str) -> None:
@@ -217,13 +256,21 @@ def describe(session: Session, principal: Principal, name: str, description: str
     :raises Invalid: the description is too long.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name)
     names.check_text("description", description, names.DESCRIPTION_MAX)
+    give_description(session, name, description)
+    return detail(session, name)
+
+
+def give_description(session: Session, name: str, description: str | None) -> None:
+    """Describe a model, for a caller that may.
+
+    :raises ModelNotFound: no such model.
+    """
     held = lock(session, name)
     held.model.description = description or None
     held.model.updated_at = held.instant
     session.flush()
-    return detail(session, name)
 
 
 def amend(session: Session, principal: Principal, name: str, amendment: Amendment) -> ModelDetail:
@@ -235,17 +282,18 @@ def amend(session: Session, principal: Principal, name: str, amendment: Amendmen
     :raises AlreadyExists: the new name is taken.
     """
     new_name = amendment.get("name", name)
+    access.require(session, principal, Permission.READ, name)
     if new_name != name:
-        access.require(principal, Permission.RENAME, name)
+        require_rename(session, principal, name, new_name)
     if "description" in amendment:
-        access.require(principal, Permission.DESCRIBE, name)
+        access.require(session, principal, Permission.DESCRIBE, name)
         names.check_text("description", amendment["description"], names.DESCRIPTION_MAX)
     if new_name != name:
         names.check_model_name(new_name)
-        rename(session, principal, name, new_name)
+        give_name(session, name, new_name)
     if "description" in amendment:
-        return describe(session, principal, new_name, amendment["description"])
-    return get(session, principal, new_name)
+        give_description(session, new_name, amendment["description"])
+    return detail(session, new_name)
 
 
 def delete(session: Session, principal: Principal, name: str) -> None:
@@ -254,7 +302,7 @@ def delete(session: Session, principal: Principal, name: str) -> None:
     :raises Forbidden: the principal may not delete it.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.DELETE, name)
+    access.require(session, principal, Permission.DELETE, name)
     held = lock(session, name)
     held.model.deleted_at = held.instant
     held.model.updated_at = held.instant

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
-from registry.domain import access, fields, full_text, lookup, paging
+from registry.domain import access, fields, full_text, lookup, paging, visible
 from registry.domain.access import Principal
 from registry.domain.conditions import condition
 from registry.domain.fields import Field, field_of
@@ -44,8 +44,8 @@ def models(session: Session, principal: Principal, search: Search) -> Page[Model
     :raises Forbidden: the principal may not read.
     :raises Invalid: the filter or the token is not right.
     """
-    access.require(principal, Permission.READ)
-    narrowed = holding(search, fields.MODELS)
+    access.require(session, principal, Permission.READ)
+    narrowed = [*holding(search, fields.MODELS), *visible.models(principal)]
     if search.words:
         narrowed.append(full_text.in_model(search.words))
     question = lookup.live_models().where(*narrowed).options(*WITH_TAGS_AND_ALIASES)
@@ -64,8 +64,8 @@ def versions(
     :raises Forbidden: the principal may not read.
     :raises Invalid: the filter or the token is not right.
     """
-    access.require(principal, Permission.READ)
-    narrowed = holding(search, fields.VERSIONS)
+    access.require(session, principal, Permission.READ)
+    narrowed = [*holding(search, fields.VERSIONS), *visible.models(principal)]
     if search.words:
         narrowed.append(full_text.in_version(search.words))
     if search.model_id is not None:
@@ -88,7 +88,7 @@ def versions_of(session: Session, principal: Principal, name: str, search: Searc
     :raises Invalid: the filter or the token is not right.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     model_id = lookup.find_model(session, name).id
     return versions(session, principal, replace(search, model_id=model_id), with_aliases=True)
 

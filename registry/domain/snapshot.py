@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from registry.domain import access, audit, paging, proofs
+from registry.domain import access, audit, paging, proofs, visible
 from registry.domain.access import Principal
 from registry.domain.audit import Texts
 from registry.domain.audit_export import Another
@@ -77,16 +77,16 @@ def as_of(
 
     :raises Forbidden: the principal may not read the registry.
     """
-    access.require(principal, Permission.READ)
+    access.require(session, principal, Permission.READ)
     moment = at or session.scalars(select(func.clock_timestamp())).one()
-    models = live(another, moment, prove=prove)
+    models = live(another, principal, moment, prove=prove)
     first = list(itertools.islice(models, 1))  # what has to be refused is refused before anything is sent
     return Snapshot(moment, itertools.chain(first, models))
 
 
-def live(another: Another, at: datetime, *, prove: bool) -> Iterator[State]:
+def live(another: Another, principal: Principal, at: datetime, *, prove: bool) -> Iterator[State]:
     """Each model that was there and not deleted."""
-    for _, seen in itertools.groupby(events(another, at), key=lambda one: one.event.model_id):
+    for _, seen in itertools.groupby(events(another, principal, at), key=lambda one: one.event.model_id):
         state = folded(seen)
         if state.model and "deleted_at" not in state.model:
             if prove and state.event:
@@ -95,10 +95,12 @@ def live(another: Another, at: datetime, *, prove: bool) -> Iterator[State]:
             yield state
 
 
-def events(another: Another, at: datetime) -> Iterator[Seen]:
+def events(another: Another, principal: Principal, at: datetime) -> Iterator[Seen]:
     """The events of all models up to a moment, model by model."""
     question = select(AuditEvent).where(
-        AuditEvent.model_id.is_not(None), AuditEvent.at_us <= (at - EPOCH) // MICROSECOND
+        AuditEvent.model_id.is_not(None),
+        AuditEvent.at_us <= (at - EPOCH) // MICROSECOND,
+        *visible.events(principal),
     )
     batch: list[Seen] | None = None
     while batch is None or len(batch) == BATCH:

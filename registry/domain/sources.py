@@ -113,7 +113,7 @@ def accept_registered(session: Session, principal: Principal, asked: Asked) -> O
     reference = references.parse(asked.source)
     if reference is None:
         raise asked.refusal("The model_id request parameter must identify the resource that contains the source.")
-    access.require(principal, Permission.READ, reference.name)
+    access.require(session, principal, Permission.READ, reference.name)
     version = references.follow(session, reference)
     if any(tag.key == names.PROMPT_TAG and tag.value.lower() == "true" for tag in version.tags):
         raise asked.refusal("Prompt versions cannot be used as model version sources.")

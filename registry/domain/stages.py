@@ -36,14 +36,36 @@ def transition(
     :raises VersionNotFound: no such version.
     :raises Conflict: other versions than the expected ones stand in `to`.
     """
-    access.require(principal, Permission.TRANSITION, name)
+    require_some_move(session, principal, name, to, number=number)
     check_archiving(to, archive_others=archive_others)
     held = model_versions.lock(session, name, number)
-    if Stage.PRODUCTION in {to, held.version.stage}:
-        access.require(principal, Permission.PROMOTE, name)
+    require_move(session, principal, name, Stage(held.version.stage), to)
     standing = standing_in(session, held.model.id, to)
     check_expected(session, held.model, to, standing, expected)
     return move(session, held, to, make_way=standing if archive_others else [])
+
+
+def require_some_move(
+    session: Session, principal: Principal, name: str, to: Stage, *, number: int | None = None
+) -> None:
+    """Go on only if the principal may move versions to a stage, from wherever that may be.
+
+    :raises Forbidden: it may not.
+    :raises NotFound: it may not even read the model.
+    """
+    if not access.may(session, principal, Permission.PROMOTE, name, stage_to=to):
+        least = Permission.PROMOTE if to is Stage.PRODUCTION else Permission.TRANSITION
+        access.require(session, principal, least, name, number=number, stage_to=to)
+
+
+def require_move(session: Session, principal: Principal, name: str, start: Stage, to: Stage) -> None:
+    """Go on only if the principal may move a version from one stage to the other.
+
+    :raises Forbidden: it may not.
+    :raises ModelNotFound: it may not even read the model.
+    """
+    permission = Permission.PROMOTE if Stage.PRODUCTION in {start, to} else Permission.TRANSITION
+    access.require(session, principal, permission, name, stage_from=start, stage_to=to)
 
 
 def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[ModelVersion]) -> ModelVersion:
@@ -76,9 +98,7 @@ def rollback(
     :raises Conflict: nobody held it before, the one who did stands in Production, or others than the `expected` ones
         stand in the stage.
     """
-    access.require(principal, Permission.TRANSITION, name)
-    if stage is Stage.PRODUCTION:
-        access.require(principal, Permission.PROMOTE, name)
+    require_some_move(session, principal, name, stage)
     check_rollback(stage)
     held = registered_models.lock(session, name)
     standing = standing_in(session, held.model.id, stage)
@@ -90,6 +110,7 @@ def rollback(
             f"Stage {stage} of '{name}' was held before by version {number}, which stands in Production now: "
             "a rollback does not take it from there. Move a version to the stage by a transition instead."
         )
+    require_move(session, principal, name, Stage(version.stage), stage)
     return move(session, Locked(version, held.model, held.instant), stage, make_way=standing)
 
 
@@ -141,9 +162,7 @@ def register(
     """
     if stage is None:
         return model_versions.create(session, principal, name, **origin)
-    access.require(principal, Permission.TRANSITION, name)
-    if stage is Stage.PRODUCTION:
-        access.require(principal, Permission.PROMOTE, name)
+    require_move(session, principal, name, Stage.NONE, stage)
     check_archiving(stage, archive_others=archive_others)
     number = model_versions.create(session, principal, name, **origin).number
     return transition(session, principal, name, number, stage, archive_others=archive_others, expected=expected)

@@ -20,7 +20,7 @@ def set_on_model(session: Session, principal: Principal, name: str, key: str, va
     :raises Invalid: key or value is not right.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name)
     names.check_tag(key, value)
     model = registered_models.lock(session, name).model
     row = insert(RegisteredModelTag).values(model_id=model.id, key=key, value=value)
@@ -34,7 +34,7 @@ def unset_on_model(session: Session, principal: Principal, name: str, key: str) 
     :raises Invalid: the key is not right.
     :raises ModelNotFound: no such model.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name)
     names.check_tag_key(key)
     model = registered_models.lock(session, name).model
     mine = (RegisteredModelTag.model_id == model.id) & (RegisteredModelTag.key == key)
@@ -48,7 +48,7 @@ def set_on_version(session: Session, principal: Principal, name: str, number: in
     :raises Invalid: key or value is not right.
     :raises VersionNotFound: no such version.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_tag(key, value)
     version = model_versions.lock(session, name, number).version
     row = insert(ModelVersionTag).values(model_id=version.model_id, number=number, key=key, value=value)
@@ -62,7 +62,7 @@ def unset_on_version(session: Session, principal: Principal, name: str, number: 
     :raises Invalid: the key is not right.
     :raises VersionNotFound: no such version.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_tag_key(key)
     version = model_versions.lock(session, name, number).version
     mine = (ModelVersionTag.model_id == version.model_id) & (ModelVersionTag.number == number)
@@ -80,7 +80,7 @@ def change(
     :raises Invalid: a key or a value is not right.
     :raises NotFound: no such model or version.
     """
-    access.require(principal, Permission.DESCRIBE, name)
+    access.require(session, principal, Permission.DESCRIBE, name, number=number)
     given = {key: value for key, value in sorted(tags.items()) if value is not None}
     gone = [key for key in sorted(tags) if key not in given]
     names.check_tags(given)
@@ -126,7 +126,7 @@ def all_of(session: Session, principal: Principal, name: str, number: int | None
     :raises Forbidden: the principal may not read it.
     :raises NotFound: no such model or version.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name, number=number)
     return read(session, lookup.find_subject(session, name, number), number)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, bindparam, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from registry.domain import access, lookup, paging, principals, proofs, references
+from registry.domain import access, lookup, paging, principals, proofs, references, visible
 from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
 from registry.domain.principals import Actor
@@ -62,9 +62,9 @@ def holders(
     :raises Forbidden: the principal may not read the model.
     :raises ModelNotFound: no such model now.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     then = during(StageInterval.since, StageInterval.until, timed=at is not None)
-    rows = asked(session, model_called(session, name, at), stage, INTERVALS.where(then), at)
+    rows = asked(session, model_called(session, principal, name, at), stage, INTERVALS.where(then), at)
     shown = tenures(session, rows)
     if at is None and not prove:
         return shown
@@ -87,7 +87,7 @@ def history(
     :raises Invalid: the token is not one of this question.
     :raises ModelNotFound: no such model now.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     model_id = lookup.find_model(session, name).id
     keys = [Key(StageInterval.since, descending=True), Key(StageInterval.number, descending=True)]
     mark = paging.fingerprint("history", model_id, stage)
@@ -143,7 +143,7 @@ def intervals() -> Select[*tuple[Any, ...]]:
     )
 
 
-def model_called(session: Session, name: str, at: datetime | None) -> int:
+def model_called(session: Session, principal: Principal, name: str, at: datetime | None) -> int:
     """The id of the model that has this name, or had it at a moment.
 
     :raises ModelNotFound: none.
@@ -151,7 +151,10 @@ def model_called(session: Session, name: str, at: datetime | None) -> int:
     if at is None:
         return lookup.find_model(session, name).id
     model_id = session.scalar(references.model_called(timed=True), {"name": name, "at": at})
-    return model_id or lookup.find_model(session, name).id
+    # By now it may have a name that is not for everybody.
+    if model_id is None or not visible.is_there(session, principal, model_id):
+        return lookup.find_model(session, name).id
+    return model_id
 
 
 INTERVALS = intervals()

@@ -6,26 +6,30 @@ A digest without salt or stretching is enough, because a token is not a password
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
 from registry.db import settings_of
-from registry.domain import access, lookup, names, paging, principals
-from registry.domain.access import Principal
+from registry.domain import access, administrators, granted, lookup, names, paging, patterns, principals
+from registry.domain.access import Principal, Scope
 from registry.domain.paging import Key, Page
-from registry.errors import Conflict, Invalid, TokenNotFound
+from registry.errors import Invalid, TokenNotFound
+from registry.tables import Grant, Token
 from registry.tables import Principal as PrincipalRow
-from registry.tables import Token
-from registry.vocabulary import Permission, Role
+from registry.vocabulary import Effect, Permission, Role, Stage
 
 PREFIX = "mreg_"
 SECRET_BYTES = 20
 NAME_MAX = 200
 DESCRIPTION_MAX = 1_000
+MODELS_MAX = 20
+"""Most patterns that a token is narrowed to."""
 FIRST_NAME = "admin"
 CLOCKS_DIFFER = timedelta(minutes=5)
 """Callers reckon from the time that they have."""
@@ -34,11 +38,16 @@ NOTE_USE_EVERY = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What may be known about a token."""
+    """What may be known about a token.
+
+    It is good for no more than `role`, for models of the patterns in `models` and for moves to `stages` (None: all).
+    """
 
     id: int
     principal_name: str
     role: Role
+    models: list[str] | None
+    stages: list[Stage] | None
     description: str | None
     created_at: datetime
     expires_at: datetime | None
@@ -48,8 +57,13 @@ class TokenInfo:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken(TokenInfo):
-    """A token just made, with its secret, which is shown this once."""
+    """A token just made, with its secret, which is shown this once.
 
+    `grant_id`: the grant of the role over all models that came along with it, to a principal that had none; None where
+    the role only narrows what the principal is granted otherwise.
+    """
+
+    grant_id: int | None
     secret: str
 
 
@@ -59,35 +73,35 @@ def create(
     *,
     name: str,
     role: Role,
+    models: Sequence[str] | None = None,
+    stages: Sequence[Stage] | None = None,
     description: str | None = None,
     expires_at: datetime | None = None,
+    with_grant: bool = False,
 ) -> IssuedToken:
     """Make a token for the principal called `name`, who is made too if there is none.
 
-    Without `expires_at` it lasts as long as the settings say.
+    Without `expires_at` it lasts as long as the settings say. To a principal that is made here the role is granted over
+    all models; to one that is there only `with_grant`.
 
     :raises Forbidden: the principal may not make tokens.
-    :raises Invalid: the name is blank or too long, the expiry has passed, or is later than the settings allow.
+    :raises Invalid: the name is blank or too long, a pattern or the list of stages is not right, the expiry has passed,
+        or is later than the settings allow.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     if not name.strip():
         raise names.missing("name")
     names.check_text("name", name, NAME_MAX)
     names.check_text("description", description, DESCRIPTION_MAX)
+    check_narrowing(models, stages)
     expires_at = expiry(settings_of(session), expires_at)
+    narrowed: dict[str, Any] = {"models": models and [*models], "stages": stages and [*dict.fromkeys(map(str, stages))]}
     secret = PREFIX + secrets.token_hex(SECRET_BYTES)
-    row = issue(session, name, role, secret, description=description, expires_at=expires_at)
-    return IssuedToken(
-        id=row.id,
-        principal_name=name,
-        role=role,
-        description=description,
-        created_at=row.created_at,
-        expires_at=expires_at,
-        revoked_at=None,
-        last_used_at=None,
-        secret=secret,
-    )
+    holder, is_new = principals.named(session, name)
+    row = issue(session, holder, role, secret, description=description, expires_at=expires_at, **narrowed)
+    grant_id = give_role(session, principal, holder, role) if is_new or with_grant else None
+    shown = info(row, name)
+    return IssuedToken(**{each: getattr(shown, each) for each in TokenInfo.__slots__}, grant_id=grant_id, secret=secret)
 
 
 def expiry(settings: Settings, asked: datetime | None) -> datetime | None:
@@ -106,28 +120,33 @@ def expiry(settings: Settings, asked: datetime | None) -> datetime | None:
     return asked
 
 
-def issue(
-    session: Session,
-    name: str,
-    role: Role,
-    secret: str,
-    *,
-    description: str | None,
-    expires_at: datetime | None = None,
-    from_settings: bool = False,
-) -> Token:
-    """Write the row of a token."""
-    row = Token(
-        principal_id=principals.named(session, name),
-        role=role,
-        digest=digest(secret),
-        from_settings=from_settings,
-        description=description,
-        expires_at=expires_at,
-    )
+def check_narrowing(models: Sequence[str] | None, stages: Sequence[Stage] | None) -> None:
+    """:raises Invalid: a pattern is not right, or a list has nothing in it, or too much."""
+    for pattern in models or ():
+        patterns.check("models", pattern)
+    if models is not None and not 1 <= len(models) <= MODELS_MAX:
+        raise Invalid(f"'models' has between 1 and {MODELS_MAX} patterns; leave it out for all models.", "models")
+    if stages is not None and not stages:
+        raise Invalid("'stages' has at least one stage; leave it out for all of them.", "stages")
+
+
+def issue(session: Session, holder: int, role: Role, secret: str, **values: Any) -> Token:
+    """Write the row of a token of the principal of this number."""
+    row = Token(principal_id=holder, role=role, digest=digest(secret), **values)
     session.add(row)
     session.flush()  # the answer shows its id
     return row
+
+
+def give_role(session: Session, principal: Principal, holder: int, role: Role) -> int | None:
+    """Grant a role over all models to the principal of this number; None if it has just this grant already."""
+    has = select(Grant.id).where(Grant.principal_id == holder, Grant.role == role, Grant.pattern == patterns.EVERYTHING)
+    if session.scalar(has.where(Grant.stages_from.is_(None), Grant.stages_to.is_(None)).limit(1)) is not None:
+        return None
+    row = Grant(principal_id=holder, effect=Effect.ALLOW, role=role, created_by=principal.id)
+    session.add(row)
+    session.flush()  # the answer shows its id
+    return row.id
 
 
 def digest(secret: str) -> bytes:
@@ -141,7 +160,7 @@ def search(session: Session, principal: Principal, *, limit: int, token: str | N
     :raises Forbidden: the principal may not see tokens.
     :raises Invalid: the page token is not one of this question.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     keys = [Key(Token.id)]
     mark = paging.fingerprint("tokens")
     question = with_name()
@@ -157,7 +176,7 @@ def get(session: Session, principal: Principal, token_id: int) -> TokenInfo:
     :raises Forbidden: the principal may not see tokens.
     :raises TokenNotFound: no such token.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     found = session.execute(with_name().where(Token.id == token_id)).one_or_none() if known(token_id) else None
     if found is None:
         raise TokenNotFound(token_id)
@@ -170,8 +189,8 @@ def hold(session: Session, principal: Principal) -> None:
 
     :raises Forbidden: the principal may not see tokens.
     """
-    access.require(principal, Permission.ADMINISTER)
-    take_turns(session)
+    access.require(session, principal, Permission.ADMINISTER)
+    administrators.take_turns(session)
 
 
 def with_name() -> Select[Token, str]:
@@ -190,6 +209,8 @@ def info(row: Token, name: str) -> TokenInfo:
         id=row.id,
         principal_name=name,
         role=Role(row.role),
+        models=row.models,
+        stages=None if row.stages is None else [Stage(stage) for stage in row.stages],
         description=row.description,
         created_at=row.created_at,
         expires_at=row.expires_at,
@@ -205,31 +226,13 @@ def revoke(session: Session, principal: Principal, token_id: int) -> None:
     :raises TokenNotFound: no such token.
     :raises Conflict: it is the last administrator's token, and not the operator asks, who can always make another.
     """
-    access.require(principal, Permission.ADMINISTER)
-    take_turns(session)  # else the last two could be revoked at once
-    row = session.get(Token, token_id, with_for_update=True) if known(token_id) else None
-    if row is None:
-        raise TokenNotFound(token_id)
-    if row.revoked_at is None:
-        if principal != access.OPERATOR:
-            leave_one(session, row)
-        row.revoked_at = session.scalar(select(func.clock_timestamp()))
-
-
-def take_turns(session: Session) -> None:
-    """Let one transaction at a time decide whether there is an administrator's token."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("registry.first_token"))))
-
-
-def leave_one(session: Session, row: Token) -> None:
-    """:raises Conflict: without this token nobody could administer the registry any more, not even make tokens."""
-    usable = select(Token.id).where(Token.role == Role.ADMINISTRATOR, *valid_now())
-    found = set(session.scalars(usable.where(Token.id == row.id)))
-    if found and session.scalar(usable.where(Token.id != row.id).limit(1)) is None:
-        raise Conflict(
-            f"Token {row.id} is the last administrator's token: without it nobody could make another over this API. "
-            "Make another one first, or use `registry token` with --database, on the machine of the service."
-        )
+    access.require(session, principal, Permission.ADMINISTER)
+    with administrators.one_stays(session, principal, f"Token {token_id} is the last administrator's token"):
+        row = session.get(Token, token_id, with_for_update=True) if known(token_id) else None
+        if row is None:
+            raise TokenNotFound(token_id)
+        if row.revoked_at is None:
+            row.revoked_at = session.scalar(select(func.clock_timestamp()))
 
 
 def ensure_administrator(session: Session, operator: Principal, given: str | None) -> str | None:
@@ -239,20 +242,19 @@ def ensure_administrator(session: Session, operator: Principal, given: str | Non
 
     :raises Forbidden: the operator may not make tokens.
     """
-    access.require(operator, Permission.ADMINISTER)
-    take_turns(session)
+    access.require(session, operator, Permission.ADMINISTER)
+    administrators.take_turns(session)
     if given is not None:
-        accept_given(session, given)
+        accept_given(session, operator, given)
         return None
-    usable = select(Token.id).where(Token.role == Role.ADMINISTRATOR, *valid_now()).limit(1)
-    if session.scalar(usable) is not None:
+    if session.scalar(administrators.keys().limit(1)) is not None:
         return None
-    return create(
-        session, operator, name=FIRST_NAME, role=Role.ADMINISTRATOR, description="made at the first start"
-    ).secret
+    first = "made at the first start"
+    made = create(session, operator, name=FIRST_NAME, role=Role.ADMINISTRATOR, description=first, with_grant=True)
+    return made.secret
 
 
-def accept_given(session: Session, given: str) -> None:
+def accept_given(session: Session, operator: Principal, given: str) -> None:
     """Let the token from the settings in, and no other that once came from there."""
     mine = digest(given)
     others = select(Token).where(Token.from_settings, Token.revoked_at.is_(None), Token.digest != mine)
@@ -260,14 +262,13 @@ def accept_given(session: Session, given: str) -> None:
         row.revoked_at = session.scalar(select(func.clock_timestamp()))
     row_now = session.scalar(select(Token).where(Token.digest == mine).with_for_update())
     if row_now is None:
-        issue(session, FIRST_NAME, Role.ADMINISTRATOR, given, description="from the settings", from_settings=True)
+        holder, _ = principals.named(session, FIRST_NAME)
+        where = {"description": "from the settings", "from_settings": True}
+        row_now = issue(session, holder, Role.ADMINISTRATOR, given, **where)
     elif row_now.from_settings:
         row_now.revoked_at = None
-
-
-def valid_now() -> tuple[ColumnElement[bool], ...]:
-    """The conditions under which a token opens the door."""
-    return Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > func.now())
+    if row_now.from_settings:
+        give_role(session, operator, row_now.principal_id, Role.ADMINISTRATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,20 +288,22 @@ def authenticate(session: Session, secret: str) -> Holder | None:
     row = session.execute(HOLDER, {"digest": digest(secret)}).one_or_none()
     if row is None:
         return None
-    token_id, role, last_used_at, principal_id, name = row
-    principal = Principal(principals.actor_id(principal_id), name, Role(role), f"token:{token_id}")
+    token_id, role, models, stages, last_used_at, principal_id, name, grants = row
+    scope = Scope(Role(role), None if models is None else tuple(models), granted.stages_of(stages))
+    identity, credential = principals.actor_id(principal_id), f"token:{token_id}"
+    principal = Principal(identity, name, credential, grants=granted.read(grants), scope=scope)
     stale = last_used_at is None or last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
     return Holder(principal, token_id, note_use=stale)
 
 
 def spent(session: Session, secret: str) -> tuple[Principal, str] | None:
     """Whose a token was that opens the door no more, and why; None if it never was anybody's, or still is good."""
-    question = select(Token, PrincipalRow.name).join(Token.principal).where(Token.digest == digest(secret))
-    found = session.execute(question.where(not_(and_(*valid_now())))).one_or_none()
+    question = with_name().where(Token.digest == digest(secret), not_(and_(*administrators.valid_now())))
+    found = session.execute(question).one_or_none()
     if found is None:
         return None
     row, name = found
-    holder = Principal(principals.actor_id(row.principal_id), name, Role(row.role), f"token:{row.id}")
+    holder = Principal(principals.actor_id(row.principal_id), name, f"token:{row.id}")
     return holder, "revoked" if row.revoked_at else "expired"
 
 
@@ -311,7 +314,16 @@ def note_use(session: Session, token_id: int) -> None:
 
 
 HOLDER = lookup.settled(
-    select(Token.id, Token.role, Token.last_used_at, PrincipalRow.id, PrincipalRow.name)
+    select(
+        Token.id,
+        Token.role,
+        Token.models,
+        Token.stages,
+        Token.last_used_at,
+        PrincipalRow.id,
+        PrincipalRow.name,
+        granted.as_json(PrincipalRow.id),
+    )
     .join(Token.principal)
-    .where(Token.digest == bindparam("digest"), *valid_now())
+    .where(Token.digest == bindparam("digest"), *administrators.valid_now())
 )

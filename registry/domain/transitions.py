@@ -49,7 +49,7 @@ def search(
     :raises ModelNotFound: no such model.
     :raises VersionNotFound: the model never had this version.
     """
-    access.require(principal, Permission.READ, name)
+    access.require(session, principal, Permission.READ, name)
     model_id = lookup.find_model(session, name).id
     if not 1 <= number <= names.HIGHEST_NUMBER:
         raise VersionNotFound(name, number)

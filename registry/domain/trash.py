@@ -1,4 +1,5 @@
-"""The trash: what was deleted, on its way back or out for good. Only administrators come here.
+"""The trash: what was deleted, on its way back or out for good. Only administrators come here, and find only what they
+may read.
 
 A purge removes the rows, each with its audit event. What stays is the log itself, who stood where when, and the row of
 a purged model, so that its numbers are never given again.
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from registry.db import take_time
-from registry.domain import access, lookup, names, paging, principals, registered_models
+from registry.domain import access, lookup, names, paging, principals, registered_models, visible
 from registry.domain.access import Principal
 from registry.domain.paging import Key, Page
 from registry.domain.principals import Actor
@@ -24,6 +25,7 @@ from registry.tables import (
     Alias,
     AuditEvent,
     Comment,
+    Grant,
     ModelVersion,
     ModelVersionTag,
     PrivateText,
@@ -64,9 +66,9 @@ def models(session: Session, principal: Principal, *, limit: int, token: str | N
     :raises Forbidden: the principal is no administrator.
     :raises Invalid: the token is not one of this question.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     keys = [Key(RegisteredModel.deleted_at, descending=True), Key(RegisteredModel.id, descending=True)]
-    page = paged(session, deleted_models(), keys, limit, token)
+    page = paged(session, deleted_models().where(*visible.models(principal)), keys, limit, token)
     return Page(shown_models(session, page.items), page.next_token)
 
 
@@ -76,10 +78,10 @@ def versions(session: Session, principal: Principal, *, limit: int, token: str |
     :raises Forbidden: the principal is no administrator.
     :raises Invalid: the token is not one of this question.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     columns = (ModelVersion.deleted_at, ModelVersion.model_id, ModelVersion.number)
     keys = [Key(column, descending=True) for column in columns]
-    page = paged(session, deleted_versions(), keys, limit, token)
+    page = paged(session, deleted_versions().where(*visible.models(principal)), keys, limit, token)
     return Page(shown_versions(session, page.items), page.next_token)
 
 
@@ -89,10 +91,11 @@ def get_model(session: Session, principal: Principal, model_id: int) -> TrashedM
     :raises Forbidden: the principal is no administrator.
     :raises NotInTrash: no deleted model of this id.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     found = []
     if 1 <= model_id < 2**63:
-        found = list(session.execute(deleted_models().where(RegisteredModel.id == model_id)))
+        this = (RegisteredModel.id == model_id, *visible.models(principal))
+        found = list(session.execute(deleted_models().where(*this)))
     if not found:
         raise NotInTrash(f"There is no model with id {model_id} in the trash.")
     return shown_models(session, found)[0]
@@ -104,11 +107,11 @@ def get_version(session: Session, principal: Principal, model_id: int, number: i
     :raises Forbidden: the principal is no administrator.
     :raises NotInTrash: no deleted version of this number, or its model is deleted as well.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     found = []
     if 1 <= model_id < 2**63 and 1 <= number <= names.HIGHEST_NUMBER:
         this = (ModelVersion.model_id == model_id) & (ModelVersion.number == number)
-        found = list(session.execute(deleted_versions().where(this)))
+        found = list(session.execute(deleted_versions().where(this, *visible.models(principal))))
     if not found:
         raise NotInTrash(f"There is no deleted version {number} of the model with id {model_id} in the trash.")
     return shown_versions(session, found)[0]
@@ -120,8 +123,8 @@ def hold(session: Session, principal: Principal, model_id: int) -> None:
     :raises Forbidden: the principal is no administrator.
     :raises NotInTrash: no such model, or it was purged.
     """
-    access.require(principal, Permission.ADMINISTER)
-    lock(session, model_id)
+    access.require(session, principal, Permission.ADMINISTER)
+    lock(session, principal, model_id)
 
 
 def shown_models(session: Session, rows: Sequence[Any]) -> list[TrashedModel]:
@@ -190,15 +193,16 @@ def deletion(
 def restore_model(session: Session, principal: Principal, model_id: int, *, name: str | None = None) -> ModelDetail:
     """Bring a deleted model back as it was, with its versions, tags and aliases; under another name if one is given.
 
-    :raises Forbidden: the principal is no administrator.
+    :raises Forbidden: the principal is no administrator, or may not register models under the name.
     :raises Invalid: the name is not right.
     :raises NotInTrash: no deleted model of this id.
     :raises AlreadyExists: the name is taken by now.
     """
-    access.require(principal, Permission.ADMINISTER)
+    access.require(session, principal, Permission.ADMINISTER)
     if name is not None:
         names.check_model_name(name)
-    held = lock(session, model_id)
+        access.require_name(session, principal, Permission.REGISTER, name)
+    held = lock(session, principal, model_id)
     if held.model.deleted_at is None:
         raise NotInTrash(f"The model with id {model_id} is not deleted: it is called '{held.model.name}'.")
     wanted = name or held.model.name
@@ -231,8 +235,8 @@ def restore_version(session: Session, principal: Principal, model_id: int, numbe
     :raises NotInTrash: no deleted version of this number.
     :raises Conflict: its model is deleted as well.
     """
-    access.require(principal, Permission.ADMINISTER)
-    held = lock(session, model_id)
+    access.require(session, principal, Permission.ADMINISTER)
+    held = lock(session, principal, model_id)
     version = find_deleted(session, held.model, number)
     if held.model.deleted_at is not None:
         raise Conflict(
@@ -253,12 +257,12 @@ def purge_model(session: Session, principal: Principal, model_id: int) -> None:
     :raises Forbidden: the principal is no administrator.
     :raises NotInTrash: no deleted model of this id.
     """
-    access.require(principal, Permission.ADMINISTER)
-    held = lock(session, model_id)
+    access.require(session, principal, Permission.ADMINISTER)
+    held = lock(session, principal, model_id)
     if held.model.deleted_at is None:
         raise NotInTrash(f"The model '{held.model.name}' is not deleted: only what is in the trash can be purged.")
     take_time(session, PURGE_TIMEOUT_MS)
-    for table in (*BELONGINGS, RegisteredModelTag, ModelVersion):
+    for table in (*BELONGINGS, RegisteredModelTag, Grant, ModelVersion):
         remove(session, table, table.model_id == model_id)
     held.model.description = None
     held.model.purged_at = held.model.updated_at = held.instant
@@ -271,8 +275,8 @@ def purge_version(session: Session, principal: Principal, model_id: int, number:
     :raises Forbidden: the principal is no administrator.
     :raises NotInTrash: no deleted version of this number.
     """
-    access.require(principal, Permission.ADMINISTER)
-    held = lock(session, model_id)
+    access.require(session, principal, Permission.ADMINISTER)
+    held = lock(session, principal, model_id)
     find_deleted(session, held.model, number)
     take_time(session, PURGE_TIMEOUT_MS)
     for table in (*BELONGINGS, ModelVersion):
@@ -294,13 +298,13 @@ def find_deleted(session: Session, model: RegisteredModel, number: int) -> Model
     return version
 
 
-def lock(session: Session, model_id: int) -> Locked:
+def lock(session: Session, principal: Principal, model_id: int) -> Locked:
     """Lock the row of a model by its id, deleted or not, and read the clock under that lock.
 
-    :raises NotInTrash: no such model, or it was purged.
+    :raises NotInTrash: no such model that the principal may read, or it was purged.
     """
     row = session.execute(HELD, {"id": model_id}).one_or_none() if 1 <= model_id < 2**63 else None
-    if row is None:
+    if row is None or not visible.is_there(session, principal, model_id):
         raise NotInTrash(f"There is no model with id {model_id} in the trash.")
     return Locked(*row)
 

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from registry.domain import comments, erasure, idempotency, model_versions, registered_models, stages, trash
-from registry.domain.access import OPERATOR, Principal
+from registry.domain.access import OPERATOR
 from registry.domain.erasure import ERASED, Erasure
 from registry.domain.idempotency import Answer
 from registry.errors import Forbidden, Invalid, NothingToErase
 from registry.ownership import APP, ERASER
 from registry.vocabulary import Role, Stage
 from tests.conftest import as_role, execute
+from tests.factories import trusted
 from tests.verification.registries import Registry, change
 
 BASIS = "GDPR article 17, request 7"
@@ -181,7 +182,7 @@ REFUSED: list[tuple[type[Exception], Erase]] = [
     (NothingToErase, lambda s: erasure.reason(s, OPERATOR, "model:1", 1, basis=BASIS)),
     (Invalid, lambda s: erasure.comment(s, OPERATOR, 1, basis=" ")),
     (Invalid, lambda s: erasure.comment(s, OPERATOR, 1, basis="x" * 1001)),
-    (Forbidden, lambda s: erasure.comment(s, Principal("p", "p", Role.APPROVER), 1, basis=BASIS)),
+    (Forbidden, lambda s: erasure.comment(s, trusted("p", Role.APPROVER), 1, basis=BASIS)),
 ]
 
 

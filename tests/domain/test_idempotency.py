@@ -13,12 +13,12 @@ from registry.domain.idempotency import Answer
 from registry.errors import InFlight, Invalid, KeyReused
 from registry.tables import IdempotencyKey
 from registry.vocabulary import Role
-from tests.factories import unique
+from tests.factories import trusted, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 ANSWER = Answer(201, {"Content-Type": "application/json"}, b'{"version":1}')
 ONE, OTHER = b"1" * 32, b"2" * 32
-SOMEBODY = Principal(id="principal:4712", name="somebody", role=Role.VIEWER)
+SOMEBODY = trusted("somebody", Role.VIEWER, "principal:4712")
 
 
 def answered(key: str, request: bytes = ONE, principal: Principal = OPERATOR) -> Answer | None:

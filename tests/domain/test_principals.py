@@ -7,7 +7,7 @@ from registry.domain import audit, references, tenures
 from registry.domain.access import OPERATOR, Principal
 from registry.domain.audit import Question
 from registry.vocabulary import Role, Stage
-from tests.factories import make_model, make_version
+from tests.factories import make_model, make_version, trusted
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -16,7 +16,7 @@ NOBODY = ["principal:x", "principal:", "principal:007", "principal:-1", "princip
 
 @pytest.mark.parametrize("actor", NOBODY)
 def test_an_actor_that_is_no_principal_is_shown_as_it_stands_in_the_log(session: Session, actor: str) -> None:
-    somebody = Principal(id=actor, name="somebody", role=Role.ADMINISTRATOR)
+    somebody = trusted("somebody", Role.ADMINISTRATOR, actor)
     name = make_model(somebody)
     make_version(name, somebody, stage=Stage.PRODUCTION)
 
@@ -30,5 +30,5 @@ def test_an_actor_that_is_no_principal_is_shown_as_it_stands_in_the_log(session:
 
 def test_a_principal_is_shown_by_its_name(session: Session, steward: Principal) -> None:
     name = make_model(steward)
-    [event] = audit.search(session, OPERATOR, Question(model=name)).items
+    event = audit.search(session, OPERATOR, Question(model=name)).items[0]
     assert (event.actor.id, event.actor.name) == (steward.id, steward.name)

@@ -12,11 +12,11 @@ from registry.domain.audit import Question
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.tables import ModelVersion
 from registry.vocabulary import Action, Role, Stage
-from tests.factories import make_model, make_version
+from tests.factories import make_model, make_version, trusted
 
 pytestmark = pytest.mark.usefixtures("context")
-CONTRIBUTOR = Principal("principal:0", "carla", Role.CONTRIBUTOR)
-VIEWER = Principal("principal:0", "vera", Role.VIEWER)
+CONTRIBUTOR = trusted("carla", Role.CONTRIBUTOR)
+VIEWER = trusted("vera", Role.VIEWER)
 DIGEST, OTHER = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
 
 

@@ -15,12 +15,12 @@ from registry.errors import Conflict, Forbidden, Invalid, ModelNotFound
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Action, Role, Stage
 from tests.domain.test_concurrency import at_once
-from tests.factories import make_model, make_version, move
+from tests.factories import make_model, make_version, move, trusted
 
 pytestmark = pytest.mark.usefixtures("context")
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage
-CONTRIBUTOR = Principal("principal:0", "carla", Role.CONTRIBUTOR)
-VIEWER = Principal("principal:0", "vera", Role.VIEWER)
+CONTRIBUTOR = trusted("carla", Role.CONTRIBUTOR)
+VIEWER = trusted("vera", Role.VIEWER)
 
 
 @dataclass(frozen=True)

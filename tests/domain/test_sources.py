@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from registry.domain.names import PROMPT_TAG
 from registry.domain.sources import Asked, Origin
 from registry.errors import (
     AliasNotFound,
-    Forbidden,
     Invalid,
     ModelNotFound,
     NoVersions,
@@ -24,8 +24,8 @@ from registry.errors import (
     StageEmpty,
     VersionNotFound,
 )
-from registry.vocabulary import Permission, Role, Stage
-from tests.factories import make_model, make_version, move, unique
+from registry.vocabulary import Effect, Permission, Role, Stage
+from tests.factories import make_model, make_version, move, trusted, unique
 
 pytestmark = [pytest.mark.usefixtures("context"), pytest.mark.usefixtures("nothing_is_opened")]
 
@@ -444,13 +444,13 @@ def test_the_latest_of_a_model_without_versions_is_refused() -> None:
     refusal_of(f"models:/{make_model()}/latest", kind=NoVersions)
 
 
-def test_a_copy_asks_for_the_right_to_read_what_it_copies(
-    registry: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = access.Principal("principal:0", "wanda", Role.CONTRIBUTOR)
-    monkeypatch.setitem(access.PERMISSIONS, Role.CONTRIBUTOR, frozenset({Permission.REGISTER}))
+def test_what_may_not_be_read_is_not_copied_either(registry: dict[str, str]) -> None:
+    secret = access.Grant(1, Effect.DENY, frozenset({Permission.READ}), registry["name"])
+    writer = replace(trusted("wanda", Role.CONTRIBUTOR), grants=(access.whole(Role.CONTRIBUTOR), secret))
     assert accept("s3://bucket/a", principal=writer) == Origin("s3://bucket/a", "")
-    refusal_of(f"models:/{registry['name']}/1", kind=Forbidden, principal=writer)
+    hidden = refusal_of(f"models:/{registry['name']}/1", kind=ModelNotFound, principal=writer)
+    absent = refusal_of(f"models:/{registry['unknown']}/1", kind=ModelNotFound, principal=writer)
+    assert hidden.message.replace(registry["name"], registry["unknown"]) == absent.message
 
 
 def test_what_is_kept_of_a_source_outlives_its_name() -> None:

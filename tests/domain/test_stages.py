@@ -15,11 +15,11 @@ from registry.domain.times import rfc3339
 from registry.errors import Conflict, Forbidden, Invalid, VersionNotFound
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Action, Role, Stage
-from tests.factories import make_model, make_version, move
+from tests.factories import make_model, make_version, move, trusted
 
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage
-CONTRIBUTOR = Principal("principal:0", "carla", Role.CONTRIBUTOR)
-VIEWER = Principal("principal:0", "vera", Role.VIEWER)
+CONTRIBUTOR = trusted("carla", Role.CONTRIBUTOR)
+VIEWER = trusted("vera", Role.VIEWER)
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def test_a_block_inside_another_one_adds_to_it(name: str) -> None:
 def test_each_stream_has_one_and_there_are_at_most_sixteen() -> None:
     with transaction(OPERATOR) as session:
         issued = tokens.create(session, OPERATOR, name=unique("robot"), role=Role.VIEWER)
-        assert {stream.partition(":")[0] for stream in receipts(session)} == {"principal", "token"}
+        assert {stream.partition(":")[0] for stream in receipts(session)} == {"principal", "token", "grant"}
         assert f"token:{issued.id}" in receipts_again(session)
     with transaction(OPERATOR) as session:
         for _ in range(20):

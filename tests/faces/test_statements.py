@@ -1,18 +1,24 @@
 """How many SQL statements a request takes, and how many rows they look at: no more of either where there is much."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from registry.db import db, transaction
-from registry.domain import aliases, comments, references
+from registry.domain import aliases, comments, grants, references, tokens
 from registry.domain.access import OPERATOR
-from registry.vocabulary import Stage
+from registry.domain.grants import Wanted
+from registry.vocabulary import Effect, Permission, Role, Stage
+from tests.conftest import client_with
 from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -91,6 +97,109 @@ def test_a_list_takes_a_constant_number_of_statements(
         counts.append(len(sent) - AUTHENTICATION)
     assert counts[1] <= at_most, sent
     assert counts[1] - counts[0] <= 2, "more rows, more statements"
+
+
+def calling(app: Flask, *wanted: Wanted, **narrowed: Any) -> FlaskClient:
+    """Somebody with these grants alone, and a token that is narrowed so."""
+    name = unique("caller")
+    with transaction(OPERATOR) as session:
+        made = tokens.create(session, OPERATOR, name=name, role=Role.APPROVER, **narrowed)
+        assert made.grant_id is not None
+        grants.delete(session, OPERATOR, made.grant_id)
+        for one in wanted:
+            grants.create(session, OPERATOR, replace(one, principal=name))
+    caller = client_with(app, made.secret)
+    caller.get("/api/v1/whoami")  # notes the use of the token
+    return caller
+
+
+def statements(app: Flask, ask: Callable[[], TestResponse]) -> tuple[int, int]:
+    """What was answered, and how many statements it took."""
+    with counted(app) as sent:
+        status = ask().status_code
+    return status, len(sent)
+
+
+HERE = [Wanted(role=Role.VIEWER, pattern=f"{word}*") for word in ("Model", "a", "b", "c", "d")]
+DENIALS = [Wanted(effect=Effect.DENY, permissions=[Permission.READ], pattern=f"{word}*") for word in "xyz"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/resolve?uri=models:/{}/Production", MLFLOW + "registered-models/alias?{}"])
+def test_permission_adds_no_statement_to_a_resolution(app: Flask, path: str) -> None:
+    name = make_model()
+    make_version(name, stage=Stage.PRODUCTION)
+    with transaction(OPERATOR) as session:
+        aliases.set(session, OPERATOR, name, "champion", 1)
+    asked = path.format(name if "resolve" in path else f"name={name}&alias=champion")
+    callers = [calling(app, *HERE), calling(app, *HERE, *DENIALS), calling(app, *HERE, models=["Model*"])]
+    whole = statements(app, partial(calling(app, Wanted(role=Role.ADMINISTRATOR)).get, asked))
+    assert whole[0] == 200
+    assert {statements(app, partial(caller.get, asked)) for caller in callers} == {whole}
+    if "resolve" in path:
+        assert whole[1] == AUTHENTICATION + 1
+
+
+def test_the_right_of_an_owner_is_one_statement_more_whatever_else_is_asked(app: Flask) -> None:
+    owner = calling(app, Wanted(role=Role.CONTRIBUTOR, pattern="mine-*"))
+    name = unique("mine")
+    owner.post("/api/v1/models", json={"name": name})
+    owner.post(f"/api/v1/models/{name}/versions", json={"source": "s3://b/k"})
+    bare, new = calling(app), unique("mine")
+    take_over(name, bare)
+    asked = [
+        ("GET", f"/api/v1/models/{name}/versions/1", None),
+        ("GET", f"/api/v1/resolve?uri=models:/{name}/1", None),
+        ("POST", f"/api/v1/models/{name}/versions/1/transitions", {"to": "Staging"}),
+        ("PATCH", f"/api/v1/models/{name}", {"description": new}),
+    ]
+    approver = calling(app, Wanted(role=Role.APPROVER))
+    for verb, path, body in asked:
+        rich = statements(app, partial(approver.open, path, method=verb, json=body))
+        poor = statements(app, partial(bare.open, path, method=verb, json=body))
+        assert rich[0] in {200, 201}
+        assert poor == (rich[0], rich[1] + 1), path
+
+
+def take_over(name: str, caller: FlaskClient) -> None:
+    """Make somebody the owner of a model, besides the one who is."""
+    number = caller.get("/api/v1/whoami").get_json()["id"].partition(":")[2]
+    with transaction(OPERATOR) as session:
+        session.execute(
+            text(
+                "INSERT INTO registry.grants (principal_id, effect, role, model_id, created_by) "
+                "SELECT :number, 'allow', 'owner', id, 'operator' FROM registry.registered_models WHERE name = :name"
+            ),
+            {"number": number, "name": name},
+        )
+
+
+def test_lists_of_those_who_may_not_see_all_take_no_more_statements(app: Flask) -> None:
+    make_model()
+    narrow, wide = calling(app, *HERE, *DENIALS), calling(app, Wanted(role=Role.ADMINISTRATOR))
+    for path in ("/api/v1/models", "/api/v1/versions", "/api/v1/audit?limit=10", MLFLOW + "registered-models/search"):
+        counts = [statements(app, partial(caller.get, path)) for caller in (narrow, wide)]
+        assert counts[0] == counts[1], path
+
+
+def plan_of(session: Session, statement: str, **values: object) -> str:
+    """How PostgreSQL answers, where it may not read whole tables."""
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    return "\n".join(session.scalars(text(f"EXPLAIN {statement}"), values))
+
+
+def test_grants_and_owners_are_found_by_their_indexes() -> None:
+    session = db.session()
+    mine = "SELECT * FROM registry.grants WHERE principal_id = 1 AND model_id IS NULL"
+    assert "Index Cond: (principal_id = 1)" in plan_of(session, mine)
+    assert "ix_grants_group_name" in plan_of(session, "SELECT * FROM registry.grants WHERE group_name = ANY ('{g}')")
+    owned = (
+        "SELECT g.id FROM registry.grants g JOIN registry.registered_models m ON m.id = g.model_id "
+        "WHERE g.principal_id = 1 AND m.name = 'x' AND m.deleted_at IS NULL"
+    )
+    plan = plan_of(session, owned)
+    assert "Seq Scan" not in plan
+    assert "Index Cond: (name = 'x'::text)" in plan
+    session.rollback()
 
 
 CHUNK = 200

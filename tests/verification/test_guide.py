@@ -57,7 +57,7 @@ def drop_the_last_line(at: Path) -> None:
 
 FORGED = [
     ("signature", edit("checkpoint", b"model-registry", b"model-Registry")),
-    ("signature", edit("checkpoint", b"\n69\n", b"\n70\n")),
+    ("signature", edit("checkpoint", b"\n70\n", b"\n71\n")),
     ("root", edit("log.jsonl", b'"operator"', b'"alice"')),
     ("root", drop_the_last_line),
 ]

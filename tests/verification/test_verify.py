@@ -47,13 +47,13 @@ FAULTS: list[tuple[str, dict[str, object], str]] = [
     ("positions", {"position": 7}, "INSERT INTO audit.pending SELECT event_id FROM audit.seal WHERE position = 7"),
     (
         "checkpoints",
-        {"position": 63},
-        "UPDATE audit.checkpoint SET note = replace(note, 'model', 'Model') WHERE size=64",
+        {"position": 64},
+        "UPDATE audit.checkpoint SET note = replace(note, 'model', 'Model') WHERE size=65",
     ),
     (
         "checkpoints",
-        {"position": 64},
-        "DELETE FROM audit.checkpoint WHERE size = 65; UPDATE audit.checkpoint SET size = 65 WHERE size = 64",
+        {"position": 65},
+        "DELETE FROM audit.checkpoint WHERE size = 66; UPDATE audit.checkpoint SET size = 66 WHERE size = 65",
     ),
     (
         "texts",
@@ -179,17 +179,17 @@ def test_what_waits_too_long_for_the_sealer_is_late(registry: Registry, monkeypa
 
 
 def test_what_is_sealed_but_not_signed_is_late_as_well(registry: Registry) -> None:
-    registry.silently("DELETE FROM audit.checkpoint WHERE size > 64")
+    registry.silently("DELETE FROM audit.checkpoint WHERE size > 65")
     assert registry.check(late_seconds=0).divergences == {"late": 1}
 
 
 def test_a_restore_that_an_event_admits_is_a_note_and_no_divergence(registry: Registry) -> None:
     *_, kept = registry.notes()
-    registry.silently("DELETE FROM audit.checkpoint WHERE size > 64")
+    registry.silently("DELETE FROM audit.checkpoint WHERE size > 65")
     registry.silently(
-        "UPDATE audit.seal SET position = position + 1 WHERE position = 64",
-        "INSERT INTO audit.pending SELECT event_id FROM audit.seal WHERE position = 65",
-        "DELETE FROM audit.seal WHERE position = 65",
+        "UPDATE audit.seal SET position = position + 1 WHERE position = 65",
+        "INSERT INTO audit.pending SELECT event_id FROM audit.seal WHERE position = 66",
+        "DELETE FROM audit.seal WHERE position = 66",
     )
     with registry.sealer() as sealer:
         sealer.new_epoch({"actor": "o", "credential": "", "request_id": "r", "reason": "the disk died"})

@@ -21,6 +21,7 @@ PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "comment_id": ("The id of the comment.", ID),
     "position": ("The position of the event in the whole log, from 0.", {"type": "integer", "minimum": 0}),
     "model_id": ("The id of the deleted model.", ID),
+    "grant_id": ("The id of the grant.", ID),
     "token_id": ("The id of the token.", ID),
 }
 """What every variable part of a path means, by its name."""

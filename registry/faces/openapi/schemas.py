@@ -91,7 +91,7 @@ def tighten(properties: dict[str, Shape], shapes: dict[str, Shape]) -> None:
         kinds = part.get("type", [])
         if name in shapes and {"string", "integer"} & {*([kinds] if isinstance(kinds, str) else kinds)}:
             properties[name] = shapes[name] | part
-            if "null" in kinds and "enum" in shapes[name]:
+            if "null" in kinds and "enum" in shapes[name] and "enum" not in part:
                 properties[name]["enum"] = [*shapes[name]["enum"], None]
         if name == "tags" and "additionalProperties" in part:
             part["propertyNames"] = words.TAG_KEYS

@@ -11,6 +11,8 @@ from registry.faces.rest import (
     audit,
     comments,
     cors,
+    explaining,
+    grants,
     model_versions,
     proofs,
     registered_models,
@@ -58,7 +60,7 @@ def register(app: Flask) -> None:
     face.before_request(check_path)
     face.refuse_with(refuse)
     subjects = (registered_models, model_versions, tags, aliases, stages, comments, trash)
-    for part in (*subjects, resolve, searches, audit, proofs, snapshot, tokens):
+    for part in (*subjects, resolve, searches, audit, proofs, snapshot, tokens, grants, explaining):
         part.mount(face)
     app.register_blueprint(face, url_prefix=PREFIX)
     cors.allow(app, PREFIX, app.config["REGISTRY"].cors_origins)

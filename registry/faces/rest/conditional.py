@@ -13,7 +13,7 @@ from flask import Response, current_app, g, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from registry.domain import registered_models, tokens, trash
+from registry.domain import grants, registered_models, tokens, trash
 from registry.errors import NotFound, PreconditionFailed
 from registry.faces.face import View, bare_view
 from registry.faces.idempotency import holds_secret
@@ -93,6 +93,8 @@ def hold(session: Session, path: dict[str, Any]) -> None:
         registered_models.hold(session, g.principal, path["name"])
     elif "model_id" in path:
         trash.hold(session, g.principal, path["model_id"])
+    elif "grant_id" in path:
+        grants.hold(session, g.principal, path["grant_id"])
     elif "token_id" in path:
         tokens.hold(session, g.principal)
 

@@ -1,5 +1,6 @@
 """Requests and answers of `/api/v1`: version numbers are numbers, times RFC 3339 text in UTC, stages exact words."""
 
+from collections.abc import Collection
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_dump, validate, validates_schema
@@ -7,7 +8,7 @@ from marshmallow import ValidationError, fields, post_dump, validate, validates_
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, NAME_MAX, REASON_MAX
 from registry.faces.rest import errors
 from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
-from registry.vocabulary import Action, Role
+from registry.vocabulary import Action, Effect, Permission, Role, Stage
 
 HIGHEST_POSITION = 2**63 - 1
 LONGEST_WAIT_SECONDS = 30
@@ -15,6 +16,8 @@ TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBERS = {"type": "object", "additionalProperties": {"type": "integer"}}
 MODEL_NAME = {"minLength": 1, "maxLength": NAME_MAX, "pattern": "^[^/:]+$"}
 NAMES = {"type": "array", "items": {"type": "string"}}
+ROLES = [*map(str, Role), "owner", None]
+SOME_STAGES = {"type": ["array", "null"], "items": {"type": "string"}}
 CHANGES = {
     "type": "object",
     "description": "For each field that changed, what it was and what it is.",
@@ -28,6 +31,11 @@ FILTER = (
 )
 ORDER = "Fields with asc or desc: `updated_at desc, name`; several in one, or repeated."
 WORDS = "Words, each of which begins a word of the name, the description, a tag or a comment, in any letter case."
+
+
+def in_order(stages: Collection[Stage] | None) -> list[Stage] | None:
+    """Stages in the order in which versions go through them; None stays all of them."""
+    return None if stages is None else [stage for stage in Stage if stage in stages]
 
 
 class CreateModel(Input):
@@ -112,13 +120,36 @@ class RestoreModel(Restore):
 class CreateToken(Input):
     """A token for the principal called `name`, who is made if there is none.
 
-    Without `expires_at` it lasts as long as the settings of the service say.
+    Without `expires_at` it lasts as long as the settings of the service say. It is good for no more than its role, for
+    models whose names match one of `models` and for moves to `stages`. A principal that is made here gets a grant of
+    the role over all models; one that is there only `with_grant`.
     """
 
     name = Text(required=True, metadata={"minLength": 1, "description": "Whose token it is."})
     role = fields.Enum(Role, by_value=True, required=True)
+    models = fields.List(Text(), load_default=None, allow_none=True)
+    stages = fields.List(fields.Enum(Stage, by_value=True), load_default=None, allow_none=True)
+    with_grant = flag(load_default=False)
     description = Text(load_default=None, allow_none=True)
     expires_at = Time(load_default=None, allow_none=True)
+
+
+class CreateGrant(Input):
+    """A grant: to a principal or to a group, of a role or of some permissions, over all models or those of a pattern.
+
+    With `stages_from` or `stages_to` it is about moves from or to these stages alone. A denial names permissions;
+    that of `read` denies everything, and hides the models.
+    """
+
+    principal = Text(load_default=None, allow_none=True, metadata={"description": "The principal's name."})
+    group = Text(load_default=None, allow_none=True, metadata={"description": "The group's name."})
+    effect = fields.Enum(Effect, by_value=True, load_default=Effect.ALLOW)
+    role = fields.Enum(Role, by_value=True, load_default=None, allow_none=True)
+    permissions = fields.List(fields.Enum(Permission, by_value=True), load_default=None, allow_none=True)
+    pattern = Text(load_default="*", metadata={"minLength": 1})
+    stages_from = fields.List(stage(), load_default=None, allow_none=True)
+    stages_to = fields.List(stage(), load_default=None, allow_none=True)
+    description = Text(load_default=None, allow_none=True)
 
 
 class TagValue(Input):
@@ -518,6 +549,8 @@ class OneToken(Answer):
     id = fields.Integer()
     name = fields.String(attribute="principal_name")
     role = fields.String()
+    models = fields.List(fields.String(), allow_none=True)
+    stages = fields.List(fields.String(), allow_none=True)
     description = fields.String(allow_none=True)
     created_at = Time()
     expires_at = Time(allow_none=True)
@@ -526,8 +559,12 @@ class OneToken(Answer):
 
 
 class NewToken(OneToken):
-    """A token just made, with its secret, which is shown this once; a repeated answer has null in its place."""
+    """A token just made, with its secret, which is shown this once; a repeated answer has null in its place.
 
+    `grant_id`: the grant that came along with it; null where the role only narrows what the principal is granted.
+    """
+
+    grant_id = fields.Integer(allow_none=True)
     secret = fields.String(allow_none=True)
 
 
@@ -595,12 +632,80 @@ class Tail(Answer):
     next = NextPage("after", "after")
 
 
+class GrantQuery(PageQuery):
+    """Which grants to show."""
+
+    principal = Text(load_default=None, metadata={"description": "Those of the principal of this name."})
+    group = Text(load_default=None, metadata={"description": "Those of this group."})
+    model = Text(load_default=None, metadata={"description": "Those that concern a model of this name."})
+
+
+class OneGrant(Answer):
+    """A grant. That of the owner of a model has the role `owner`, and as its pattern the name of the model."""
+
+    id = fields.Integer()
+    principal = fields.String(allow_none=True, metadata={"description": "The principal whose it is, if not a group's."})
+    group = fields.String(allow_none=True, metadata={"description": "The group whose it is, if not a principal's."})
+    effect = fields.String()
+    role = fields.String(allow_none=True, metadata={"enum": ROLES})
+    permissions = fields.List(fields.String(), allow_none=True)
+    pattern = fields.String()
+    model_id = fields.Integer(allow_none=True, metadata={"description": "The id of the model that its holder owns."})
+    stages_from = fields.List(fields.String(), allow_none=True)
+    stages_to = fields.List(fields.String(), allow_none=True)
+    description = fields.String(allow_none=True)
+    created_at = Time()
+    created_by = fields.String()
+
+
+class Grants(Answer):
+    """A page of grants, oldest first."""
+
+    items = fields.List(fields.Nested(OneGrant))
+    next = NextPage()
+
+
+class ExplainQuery(Input):
+    """What is to be done, to which model, and for a move from where to where."""
+
+    action = fields.Enum(
+        Permission, by_value=True, required=True, metadata={"description": "The permission that is asked about."}
+    )
+    model = Text(load_default=None)
+    stage_from = stage(load_default=None, data_key="from", metadata={"description": "The stage that a move begins in."})
+    stage_to = stage(load_default=None, data_key="to", metadata={"description": "The stage that a move leads to."})
+    principal = Text(load_default=None, metadata={"description": "Who is meant, if not the caller, by its name."})
+
+
+class GrantAtWork(Answer):
+    """A grant as it decides; `id` is null for one that the service has from its settings."""
+
+    id = fields.Integer(allow_none=True)
+    effect = fields.String()
+    role = fields.String(allow_none=True, metadata={"enum": ROLES})
+    permissions = fields.Function(lambda grant: sorted(grant.permissions), metadata=NAMES)
+    pattern = fields.String()
+    stages_from = fields.Function(lambda grant: in_order(grant.stages_from), metadata=SOME_STAGES)
+    stages_to = fields.Function(lambda grant: in_order(grant.stages_to), metadata=SOME_STAGES)
+    holder = fields.String()
+
+
+class Explained(Answer):
+    """Whether something may be done, and why or why not."""
+
+    allowed = fields.Boolean()
+    because = fields.Nested(GrantAtWork, allow_none=True)
+    missing = fields.String(allow_none=True)
+    who_could = fields.List(fields.String())
+
+
 class Caller(Answer):
-    """Who the caller is."""
+    """Who the caller is. `role`: the highest one it has over all models; null where it has none over all."""
 
     id = fields.String()
     name = fields.String()
-    role = fields.String()
+    role = fields.String(allow_none=True)
+    groups = fields.List(fields.String())
     credential = fields.String()
 
 

@@ -91,8 +91,8 @@ def test_the_events_of_one_request(client: FlaskClient) -> None:
     body = {"name": name, "tags": {"a": "1", "b": "2"}}
     client.post("/api/v1/models", json=body, headers={"X-Request-ID": request_id})
     client.post("/api/v1/models", json={"name": unique()})
-    assert seqs(client, f"{LOG}?request_id={request_id}&order=oldest") == [1, 2, 3]
-    assert len(client.get(f"{LOG}?request_id={request_id}&format=jsonl").text.splitlines()) == 3
+    assert seqs(client, f"{LOG}?request_id={request_id}&order=oldest") == [1, 2, 3, 1]
+    assert len(client.get(f"{LOG}?request_id={request_id}&format=jsonl").text.splitlines()) == 4
     assert seqs(client, f"{LOG}?request_id={request_id}x") == []
 
 

@@ -19,12 +19,13 @@ from registry.errors import Conflict
 from registry.tables import AuditEvent, IdempotencyKey
 from registry.vocabulary import Role
 from tests.conftest import application, client_with
-from tests.factories import unique
+from tests.factories import trusted, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 AT = "/api/v1/tokens"
-STEWARD = Principal(id="principal:1", name="steward", role=Role.ADMINISTRATOR)
-SHOWN = {"id", "name", "role", "description", "created_at", "expires_at", "revoked_at", "last_used_at"}
+STEWARD = trusted("steward", Role.ADMINISTRATOR, "principal:1")
+SHOWN = {"id", "name", "role", "models", "stages", "description"}
+SHOWN |= {"created_at", "expires_at", "revoked_at", "last_used_at"}
 
 
 def make(client: FlaskClient, role: str = "viewer", **given: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def test_a_token_is_made_opens_the_door_and_is_read_without_its_secret(app: Flas
     )
     made = answer.get_json()
 
-    assert set(made) == SHOWN | {"secret"}
+    assert set(made) == SHOWN | {"grant_id", "secret"}
     robot = client_with(app, made["secret"])
     assert robot.get("/api/v1/whoami").get_json()["role"] == "contributor"
     one = client.get(answer.headers["Location"])
