@@ -72,6 +72,7 @@ def init(app: Flask, settings: Settings, url: str, pool: type[QueuePool] = Queue
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings) | {"poolclass": pool}
     app.extensions.setdefault("watchers", [])
     db.init_app(app)
+    app.teardown_appcontext(leave)  # those that were named last come first: before the session is removed
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -291,6 +292,12 @@ def abandon(session: Session) -> None:
         session.rollback()
     except DBAPIError:
         session.invalidate()
+
+
+def leave(_: BaseException | None = None) -> None:
+    """End what a request has read; a connection that breaks only now takes nothing from an answer that is there."""
+    if db.session.registry.has():
+        abandon(db.session())
 
 
 def current_request_id() -> str:

@@ -1,16 +1,18 @@
-"""Connections that break at a COMMIT: the caller is told what is true."""
+"""Connections that break at a COMMIT, or when all is said: the caller is told what is true."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
+from flask import Response
 from sqlalchemy.orm import Session
 
 from chaos.proxy import Cut, Proxy
 from registry.config import Settings
 from registry.db import db, receipts, transaction
 from registry.domain import registered_models
-from registry.domain.access import OPERATOR
+from registry.domain.access import OPERATOR, Principal
 from registry.errors import NotFound, Unavailable, Uncertain
+from registry.vocabulary import Role
 from tests.conftest import application
 from tests.factories import unique
 from tests.proxied import proxied
@@ -101,3 +103,18 @@ def test_a_mere_question_that_loses_its_connection_is_never_uncertain(proxy: Pro
         proxy.set(refusing=True)
         session.execute(db.text("SELECT 1"))
     assert not isinstance(refused.value, Uncertain)
+
+
+def test_an_answer_that_is_there_is_given_though_the_connection_breaks_after_it(
+    database_url: str, credentials: Mapping[Role, tuple[Principal, str]]
+) -> None:
+    _, secret = credentials[Role.VIEWER]
+    with proxied(database_url) as (url, proxy), application(Settings(database_url=url)) as app:
+
+        @app.after_request
+        def break_it(response: Response) -> Response:
+            proxy.set(refusing=True)
+            return response
+
+        answer = app.test_client().get("/api/v1/models", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200
