@@ -138,6 +138,8 @@ class Box:
         while self.sealer.runs and self.load.follower.read(0):
             pass
         checking.check(self)
+        for trace in (trace for service in self.services for trace in service.traces()):
+            self.journal.fault(f"a fault of the service was written down: {trace}")
 
     def _let_seal(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_SEAL

@@ -37,11 +37,11 @@ class Outcome:
     waits: tuple[float, float] = (0.0, 0.0)
     """Median and longest, of acknowledged attempts."""
     faults: tuple[str, ...] = ()
-    must_be_seen: bool = False
+    must_be_seen: str = ""
     why_not: str | None = None
 
     @classmethod
-    def of(cls, name: str, box: Box, seconds: float, *, must_be_seen: bool) -> Self:
+    def of(cls, name: str, box: Box, seconds: float, *, must_be_seen: str) -> Self:
         """What a box shows in the end."""
         journal, waits = box.journal, sorted(box.journal.waits) or [0.0]
         return cls(
@@ -65,7 +65,14 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether all is as it has to be."""
-        return self.why_not is not None or bool(self.faults) is self.must_be_seen
+        if self.must_be_seen:
+            return self.why_not is not None or self.seen > 0
+        return self.why_not is not None or not self.faults
+
+    @property
+    def seen(self) -> int:
+        """How many faults there are of the kind that was made on purpose."""
+        return sum(self.must_be_seen in fault for fault in self.faults)
 
     @property
     def verdict(self) -> str:
@@ -73,7 +80,7 @@ class Outcome:
         if self.why_not is not None:
             return f"not played: {self.why_not}"
         if self.must_be_seen:
-            return f"seen ({len(self.faults)})" if self.faults else "NOT SEEN"
+            return f"seen ({self.seen})" if self.seen else "NOT SEEN"
         return str(len(self.faults))
 
     def __str__(self) -> str:

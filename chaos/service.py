@@ -1,12 +1,10 @@
 """The service as operators run it: `registry serve` with workers of its own, and a sealer; each a process family."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -19,6 +17,7 @@ from chaos.postgres import free_port, processes
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-for-chaos-0123456789"
 SECONDS_TO_START = 60
+SHOWN_TRACES, TRACE_CHARACTERS = 3, 600
 SETTINGS = {
     "REGISTRY_ADMIN_TOKEN": TOKEN,
     "REGISTRY_SEALER": "off",  # one beside all instances, for a log has one
@@ -136,13 +135,10 @@ class Service(Program):
                 total += int(process.memory_full_info().pss)
         return total
 
-    def statuses(self) -> Counter[int]:
-        """How often its access log has each status."""
-        counts: Counter[int] = Counter()
-        for line in self._out.read_bytes().splitlines():
-            with suppress(ValueError, TypeError, KeyError):
-                counts[int(json.loads(line)["status"])] += 1
-        return counts
+    def traces(self) -> list[str]:
+        """The last lines in which it wrote down faults of its own, each with the end of its trace."""
+        lines = [line for line in self.said.read_text(errors="replace").splitlines() if "Traceback" in line]
+        return [line[-TRACE_CHARACTERS:] for line in lines[-SHOWN_TRACES:]]
 
 
 def run(*command: str, root: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:

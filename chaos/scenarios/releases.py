@@ -29,7 +29,10 @@ def upgrade() -> None:
 
 
 def roll(box: Box, times: int) -> None:
-    """Stop and start one instance after the other by SIGTERM, behind a load balancer: no request may be lost."""
+    """Stop and start one instance after the other by SIGTERM, behind a load balancer: no request may be lost.
+
+    It comes last in a box: clients stop with the balancer.
+    """
     balancer = Balancer([service.port for service in box.services])
     balancer.start()
     box.port = lambda: balancer.port
@@ -43,10 +46,9 @@ def roll(box: Box, times: int) -> None:
         service.start()
         box.counts["instances replaced"] += 1
     wait_for(balancer, [one.port for one in box.services])
-    box.port = lambda: box.services[0].port
-    time.sleep(0.5)  # requests under way pass the balancer
     box.load.stop()
     balancer.stop()
+    box.port = lambda: box.services[0].port
 
 
 def wait_for(balancer: Balancer, ports: list[int]) -> None:

@@ -10,8 +10,9 @@ from chaos.report import Outcome, table
     [
         (Outcome("a"), True, "0"),
         (Outcome("a", faults=("x",)), False, "1"),
-        (Outcome("a", must_be_seen=True), False, "NOT SEEN"),
-        (Outcome("a", must_be_seen=True, faults=("x",)), True, "seen (1)"),
+        (Outcome("a", must_be_seen="x"), False, "NOT SEEN"),
+        (Outcome("a", must_be_seen="x", faults=("an x", "y")), True, "seen (1)"),
+        (Outcome("a", must_be_seen="x", faults=("y",)), False, "NOT SEEN"),
         (Outcome.of_nothing("a", "no disk"), True, "not played: no disk"),
     ],
 )
