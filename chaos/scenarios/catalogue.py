@@ -34,27 +34,27 @@ class Scenario:
 SCENARIOS = [
     Scenario("workers killed", processes.kill_workers, 1000, 30),
     Scenario("database killed", processes.kill_postgres, 50, 3),
-    Scenario("sealer killed", processes.kill_sealer, 20, 1),
-    Scenario("COMMITs cut", network.cut_commits, 1000, 15),
-    Scenario("connections cut", network.cut_connections, 20, 1),
-    Scenario("database slow", network.slow_down, 6, 0),
-    Scenario("database hanging", network.stall, 4, 1),
-    Scenario("locks held", contention.hold_locks, 10, 1),
-    Scenario("pool exhausted", contention.hold_locks, 10, 0, CROWDED),
-    Scenario("instances replaced", releases.roll, 12, 2),
+    Scenario("sealer killed", processes.kill_sealer, 10, 1),
+    Scenario("COMMITs cut", network.cut_commits, 400, 15),
+    Scenario("connections cut", network.cut_connections, 10, 1),
+    Scenario("database slow", network.slow_down, 3, 0),
+    Scenario("database hanging", network.stall, 2, 1),
+    Scenario("locks held", contention.hold_locks, 5, 1),
+    Scenario("pool exhausted", contention.hold_locks, 5, 0, CROWDED),
+    Scenario("instances replaced", releases.roll, 8, 2),
     Scenario("schema upgraded", releases.upgrade, 1, 0, Plan()),
-    Scenario("failover", failover.fail_over, 5, 1, TWO_HOSTS),
+    Scenario("failover", failover.fail_over, 3, 1, TWO_HOSTS),
     Scenario(
-        "disk of the tables full", places.fill_disk, 3, 0, Plan(change=places.data_on_small_disk), places.cannot_mount
+        "disk of the tables full", places.fill_disk, 2, 0, Plan(change=places.data_on_small_disk), places.cannot_mount
     ),
     Scenario(
-        "disk of the write-ahead log full", places.fill_disk, 3, 0,
+        "disk of the write-ahead log full", places.fill_disk, 2, 0,
         Plan(change=places.log_on_small_disk, options=FEW_WALS), places.cannot_mount,
     ),
-    Scenario("clock jumping", places.jump, 40, 0, Plan(change=places.false_clock), places.cannot_compile),
+    Scenario("clock jumping", places.jump, 24, 0, Plan(change=places.false_clock), places.cannot_compile),
     Scenario(SOAK, soak.soak, 3600, 0),
     *(
-        Scenario(name, play, 3, 2 if mutate is forget_commits else 0, Plan(mutate=mutate, models=2), must_be_seen=words)
+        Scenario(name, play, 2, 2 if mutate is forget_commits else 0, Plan(mutate=mutate, models=2), must_be_seen=words)
         for name, (mutate, play, words) in MUTATIONS.items()
     ),
 ]  # fmt: skip

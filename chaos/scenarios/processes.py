@@ -13,7 +13,7 @@ def kill_workers(box: Box, times: int) -> None:
     """`kill -9` of a worker, whatever it is at; its parent starts another one."""
     with box.journal.losing_answers():
         for _ in range(times):
-            time.sleep(box.chance.uniform(0.1, 0.3))
+            time.sleep(box.chance.uniform(0.08, 0.22))
             service = box.chance.choice(box.services)
             if workers := service.workers():
                 with suppress(psutil.NoSuchProcess):
@@ -25,7 +25,7 @@ def kill_workers(box: Box, times: int) -> None:
 def kill_postgres(box: Box, times: int) -> None:
     """`kill -9` of all processes of the database, as a power cut; every fourth time an immediate stop instead."""
     for number in range(times):
-        time.sleep(box.chance.uniform(0.5, 1.5))
+        time.sleep(box.chance.uniform(0.3, 1.2))
         with box.journal.away():
             if number % 4 == 3:  # noqa: PLR2004
                 box.server.stop(signal.SIGQUIT)
