@@ -9,7 +9,7 @@ Everything can be brought again: what is here already stays as it is, whatever h
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -193,18 +193,24 @@ def take_alias(session: Session, principal: Principal, name: str, alias: str, nu
     return present is None
 
 
-def differing_stage(session: Session, principal: Principal, name: str, version: Version) -> Stage | None:
-    """The stage that a version stands in here, where it is another one than there; None if not, or if it is gone.
+def here_already(
+    session: Session, principal: Principal, name: str, versions: Iterable[Version]
+) -> dict[int, Stage | None]:
+    """Those of some versions that an earlier import made, by number, with the stage of each; None if it was deleted.
 
-    :raises Forbidden: the principal may not read it.
-    :raises ModelNotFound: no such model.
+    :raises Forbidden: the principal may not read the model.
     """
     access.require(session, principal, Permission.READ, name)
-    model = registered_models.lock(session, name).model
-    row = session.get(ModelVersion, (model.id, version.number))
-    if row is None or row.deleted_at is not None or row.stage == version.stage:
-        return None
-    return Stage(row.stage)
+    asked = {version.number: (version.created_at, version.source) for version in versions}
+    row = ModelVersion
+    mine = select(RegisteredModel.id).where(RegisteredModel.name == name, RegisteredModel.deleted_at.is_(None))
+    question = select(row.number, row.created_at, row.source, row.stage, row.deleted_at)
+    found = session.execute(question.where(row.model_id.in_(mine), row.number.in_(asked)))
+    return {
+        number: None if deleted_at else Stage(stage)
+        for number, created_at, source, stage, deleted_at in found
+        if asked[number] == (created_at, source)
+    }
 
 
 def fitting(tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

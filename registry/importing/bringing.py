@@ -91,17 +91,27 @@ class Bringing:
         self._count("models", new=here)
         for batch in batches(versions):
             with self._change() as session:
-                for version in batch:
-                    self._version(session, name, version)
+                self._batch(session, name, batch)
         with self._change() as session:
             for alias, number in sorted(found.aliases.items()):
                 take = partial(imports.take_alias, session, self._principal, name, alias, number)
                 self._count("aliases", new=self._try(session, name, take, f"alias '{alias}'"))
 
-    def _version(self, session: Session, name: str, version: Version | str) -> None:
-        if isinstance(version, str):
-            self._note(name, version)
-            return
+    def _batch(self, session: Session, name: str, batch: list[Version | str]) -> None:
+        readable = [version for version in batch if not isinstance(version, str)]
+        self._note(name, *(why for why in batch if isinstance(why, str)))
+        present = imports.here_already(session, self._principal, name, readable)
+        for version in readable:
+            if version.number not in present:
+                self._version(session, name, version)
+                continue
+            self._count("versions", new=False)
+            stands = present[version.number]
+            if stands not in {None, version.stage}:
+                there = f"version {version.number} stands in {stands} here, and in {version.stage} there: it stays"
+                self._note(name, there)
+
+    def _version(self, session: Session, name: str, version: Version) -> None:
         called = f"version {version.number}"
         tags, refused = imports.fitting(version.tags)
         take = partial(imports.take_version, session, self._principal, name, replace(version, tags=tags))
@@ -109,10 +119,6 @@ class Bringing:
         self._count("versions", new=new)
         if new:
             self._note(name, *(f"{called}, {text}" for text in refused))
-        elif new is False:
-            stands = imports.differing_stage(session, self._principal, name, version)
-            if stands is not None:
-                self._note(name, f"{called} stands in {stands} here, and in {version.stage} there: it stays")
 
     def _try(self, session: Session, name: str, take: Callable[[], bool], what: str = "") -> bool | None:
         """Do one part wholly or not at all; a refusal is a problem for the report, and None."""

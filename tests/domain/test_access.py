@@ -225,7 +225,7 @@ READING: list[tuple[Callable[..., object], Role, Call]] = [
     (tokens.hold, ADMINISTRATOR, lambda s, p, w: tokens.hold(s, p)),
     (trash.get_model, ADMINISTRATOR, lambda s, p, w: trash.get_model(s, p, w.deleted)),
     (trash.get_version, ADMINISTRATOR, lambda s, p, w: trash.get_version(s, p, w.model, 5)),
-    (imports.differing_stage, VIEWER, lambda s, p, w: imports.differing_stage(s, p, w.name, version_elsewhere())),
+    (imports.here_already, VIEWER, lambda s, p, w: imports.here_already(s, p, w.name, [version_elsewhere()])),
 ]
 CHANGING: list[tuple[Callable[..., object], Role, Call]] = [
     (registered_models.create, CONTRIBUTOR, lambda s, p, w: registered_models.create(s, p, unique(), tags={})),

@@ -97,7 +97,9 @@ def test_a_second_import_changes_nothing(session: Session) -> None:
 
     assert events_of(session) == before
     assert model_versions.get(session, OPERATOR, model.name, 7).stage == "Archived"
-    assert imports.differing_stage(session, OPERATOR, model.name, version) is Stage.ARCHIVED
+    other = a_version(7, source="s3://bucket/other")
+    assert imports.here_already(session, OPERATOR, model.name, [version]) == {7: Stage.ARCHIVED}
+    assert imports.here_already(session, OPERATOR, model.name, [other]) == {}
 
 
 def events_of(session: Session) -> int:
@@ -134,6 +136,7 @@ def test_what_was_deleted_here_is_not_brought_again(session: Session, steward: P
     with transaction(steward):
         model_versions.delete(session, steward, model.name, 7)
     assert take(model, version) == [False, False]
+    assert imports.here_already(session, OPERATOR, model.name, [version]) == {7: None}
 
     model_id = registered_models.get(session, OPERATOR, model.name).model.id
     with transaction(steward):

@@ -12,10 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from registry.cli.import_mlflow import server_at
+from registry.config import Settings
 from registry.importing.mlflow import MlflowError, Server
 from registry.ownership import APP, READER
+from registry.vocabulary import Stage
 from tests.cli.running import free_port, registry
-from tests.conftest import as_role
+from tests.conftest import application, as_role
+from tests.factories import move
 from tests.sealer.logs import Place
 
 Answer = tuple[int, Any]
@@ -213,3 +216,16 @@ def test_afterwards_the_log_says_what_the_tables_say(empty_database_url: str, tm
     )
 
     assert (ran.returncode, verified.returncode) == (0, 0), verified.stdout + verified.stderr
+
+
+def test_what_was_moved_here_since_stays_and_is_reported(empty_database_url: str) -> None:
+    with answering(one_model(a_version(1), a_version(2, current_stage="Staging"))) as url:
+        registry("import-mlflow", url, REGISTRY_DATABASE_URL=empty_database_url)
+        with application(Settings(database_url=empty_database_url)) as app, app.app_context():
+            move("Churn", 2, Stage.PRODUCTION)
+        again = registry("import-mlflow", url, "--json", REGISTRY_DATABASE_URL=empty_database_url)
+
+    report = json.loads(again.stdout)
+    assert (again.returncode, report["versions"], report["present"]) == (3, 0, 3)
+    told = "version 2 stands in Production here, and in Staging there: it stays"
+    assert report["problems"] == [{"model": "Churn", "problem": told}]
