@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "errors": set(),
     "config": set(),
     "client": set(),
+    "identity": {"config", "errors", "vocabulary"},
     "ledger": set(),
     "facts": {"vocabulary"},
     "silence": set(),
