@@ -1,8 +1,8 @@
 """The service's logs as JSON lines: one line per request on standard output, everything else on standard error.
 
 A line never holds a token: of a request only its path and its user agent are written, not its query, its other headers
-or its body, and of a malformed one nothing but where it came from; what looks like a token of ours is left out wherever
-it stands. JSON with escapes keeps control characters and line breaks of callers out.
+or its body, and of a malformed one nothing but where it came from; what looks like a token is left out wherever it
+stands. JSON with escapes keeps control characters and line breaks of callers out.
 """
 
 import json
@@ -15,7 +15,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-TOKEN = re.compile(r"mreg_[0-9a-f]{8,}")
+TOKEN = re.compile(r"(mreg_)[0-9a-f]{8,}|(eyJ)[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?")
+"""Of this registry, and JWTs."""
 ROOM_FOR_NAME = 1500
 ROOM_FOR_USER_AGENT = 500
 """Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
@@ -109,8 +110,8 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
 
 
 def without_tokens(line: str) -> str:
-    """Leave out of a line what looks like a token of ours: somebody may have put it into a path, say."""
-    return TOKEN.sub("mreg_(left out)", line)
+    """Leave out of a line what looks like a token: somebody may have put it into a path, say."""
+    return TOKEN.sub(lambda found: f"{found[1] or found[2]}(left out)", line)
 
 
 def trace_of(environ: Mapping[str, Any]) -> tuple[str | None, str | None]:

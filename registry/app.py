@@ -6,6 +6,8 @@ from flask import Flask
 
 from registry import config, db, faces, tracing
 from registry.config import ConfigError, Settings
+from registry.identity.issuers import load
+from registry.identity.verifying import Issuers
 from registry.metrics.board import Board
 from registry.metrics.meters import Meters, counted
 from registry.metrics.workers import parts
@@ -31,5 +33,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
     tracing.install(app, os.environ)
+    app.extensions["issuers"] = Issuers(load(settings.oidc_file))
     faces.register(app)
     return app

@@ -232,6 +232,10 @@ class Settings:
         "Longest time that a token may be made for; 0 sets no limit. Tokens that are there stay as they are.",
         unit="days",
     )
+    oidc_file: Path | None = _setting(  # noqa: RUF009 (a field, and immutable)
+        None, "OIDC_FILE", _directory,
+        "File, TOML or JSON, that names the OpenID Connect issuers whose JWTs are taken as credentials.", shown="none",
+    )
     failed_attempts_per_address: int = _setting(
         100, "FAILED_ATTEMPTS_PER_ADDRESS", _whole(0, 1_000_000),
         "So many credentials that open no door may come from one address (of IPv6: one /64) in the time below before "

@@ -91,13 +91,19 @@ def some_of(column: str, words: Iterable[str]) -> CheckConstraint:
 
 
 class Principal(Base):
-    """Somebody or something that acts: a person or a machine."""
+    """Somebody or something that acts. `issuer` and `subject`: who vouches for it, and as whom."""
 
     __tablename__ = "principals"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        CheckConstraint("num_nulls(issuer, subject) <> 1", name="subject"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(BYTEWISE, unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    issuer: Mapped[str | None] = mapped_column(BYTEWISE)
+    subject: Mapped[str | None] = mapped_column(BYTEWISE)
 
 
 class Token(Base):

@@ -177,3 +177,9 @@ def test_what_looks_like_a_token_is_left_out_wherever_it_stands() -> None:
     assert found["user_agent"] == "curl mreg_(left out)"
     record = logging.LogRecord("registry", logging.ERROR, "here", 1, "failed on %s", (SECRET,), None)
     assert json.loads(JsonFormatter().format(record))["message"] == "failed on mreg_(left out)"
+
+
+def test_a_jwt_is_left_out_too() -> None:
+    jwt = "eyJhbGciOiJSUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl-_"
+    found = line(PATH_INFO=f"/api/v1/models/{jwt}", HTTP_USER_AGENT=f"curl {jwt.rpartition('.')[0]} ok")
+    assert (found["path"], found["user_agent"]) == ("/api/v1/models/eyJ(left out)", "curl eyJ(left out) ok")

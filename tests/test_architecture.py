@@ -34,10 +34,10 @@ MAY_IMPORT = {
     "db": {"config", "errors", "facts", "silence", "outcome"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing"},
+    "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "identity", "ledger"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing", "identity"},
     "tracing": {"config", "db", "faces"},
-    "app": {"config", "db", "faces", "metrics", "tracing"},
+    "app": {"config", "db", "faces", "identity", "metrics", "tracing"},
 }
 
 

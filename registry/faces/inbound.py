@@ -15,10 +15,11 @@ from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, receipts, transaction, unaudited
-from registry.domain import attempts, names, notes, tokens
+from registry.domain import attempts, identities, names, notes, tokens
 from registry.domain.access import ANONYMOUS, Principal
 from registry.errors import Forbidden, RegistryError, TooManyAttempts, Unauthenticated, Unavailable
 from registry.faces import remote
+from registry.identity.verifying import Issuers
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 RECEIPT = "Audit-Receipt"
@@ -86,6 +87,9 @@ def caller() -> Principal:
             "This registry needs a token. Send it as 'Authorization: Bearer <token>', or as the password of Basic "
             "authentication with any user name. MLflow clients take it from MLFLOW_TRACKING_TOKEN."
         )
+    issuers: Issuers = current_app.extensions["issuers"]
+    if issuers.concerns(secret):
+        return vouched_for(issuers, secret)
     holder = tokens.authenticate(db.session(), secret)
     if holder is None:
         note_spent(secret)
@@ -95,6 +99,20 @@ def caller() -> Principal:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal
+
+
+def vouched_for(issuers: Issuers, secret: str) -> Principal:
+    """The principal that an issuer vouches for; one that was never seen is made."""
+    try:
+        vouched = issuers.verify(secret)
+    except Unauthenticated:
+        count_failure(secret)
+        raise
+    found = identities.known(db.session(), vouched)
+    if found is None:
+        with transaction(identities.issuer_of(vouched), request_id=g.request_id) as session:
+            found = identities.admit(session, vouched)
+    return found
 
 
 def note_spent(secret: str) -> None:

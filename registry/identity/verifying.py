@@ -7,7 +7,6 @@ to be one of theirs, and a key verifies the algorithms that its kind is for. Sou
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -16,6 +15,7 @@ from jwt import exceptions
 from registry.errors import Unauthenticated, Unavailable
 from registry.identity.issuers import Issuer
 from registry.identity.keys import KeySet
+from registry.identity.vouched import Vouched
 from registry.vocabulary import Role
 
 LONGEST_TEXT = 200
@@ -35,19 +35,6 @@ REASONS: dict[type[Exception], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom an issuer has vouched for. `role`: the one over all models that follows from the groups, if any."""
-
-    issuer: str
-    issuer_name: str
-    subject: str
-    name: str
-    groups: tuple[str, ...]
-    role: Role | None
-    credential: str
-
-
 class Issuers:
     """All issuers that are believed."""
 
@@ -58,7 +45,7 @@ class Issuers:
         """Whether this is a JWT that says it is from one of them."""
         return self._named_by(token) is not None
 
-    def verify(self, token: str) -> Identity:
+    def verify(self, token: str) -> Vouched:
         """Whose this token is.
 
         :raises Unauthenticated: it is not to be believed; the message says why.
@@ -69,7 +56,7 @@ class Issuers:
             raise Unauthenticated("The token is from no issuer that this registry knows.")
         try:
             claims = verified(token, keys)
-            return identity(token, claims, keys.issuer)
+            return vouched_in(token, claims, keys.issuer)
         except (exceptions.PyJWTError, ValueError) as error:
             raise refusal(keys.issuer, error) from None
 
@@ -136,7 +123,7 @@ class Unfit(ValueError):
     """A claim that nothing can be made of."""
 
 
-def identity(token: str, claims: Mapping[str, Any], issuer: Issuer) -> Identity:
+def vouched_in(token: str, claims: Mapping[str, Any], issuer: Issuer) -> Vouched:
     """Who is meant by proved claims.
 
     :raises Unfit: a claim that is needed is missing, or no text that can be shown.
@@ -145,7 +132,7 @@ def identity(token: str, claims: Mapping[str, Any], issuer: Issuer) -> Identity:
     granted = {issuer.roles[group] for group in groups if group in issuer.roles}
     shown = text_in(claims, issuer.principal_claim)
     proof = hashlib.sha256(token.encode()).hexdigest()[:16]
-    return Identity(
+    return Vouched(
         issuer=issuer.issuer,
         issuer_name=issuer.name,
         subject=text_in(claims, "sub"),

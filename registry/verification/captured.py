@@ -63,7 +63,7 @@ CAPTURED = (
         ("model_id", "number", "author", "text", "created_at"),
         {"updated_at": MOVES_ALONG},
     ),
-    Captured("principal", "principals", ("id",), ("name", "created_at")),
+    Captured("principal", "principals", ("id",), ("name", "created_at", "issuer", "subject")),
     Captured(
         "grant",
         "grants",

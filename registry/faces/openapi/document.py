@@ -54,7 +54,11 @@ SERVICE = ("Service", "Whether the service works, and what it is. Open to everyb
 NOT_MODIFIED = {name: name for name in ("X-Request-ID", "ETag")}
 REQUEST_ID = "X-Request-ID"
 SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of this registry."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of this registry, or a JWT of an issuer that it knows.",
+    },
     "basic": {"type": "http", "scheme": "basic", "description": "Any user name, and a token as the password."},
 }
 
