@@ -67,7 +67,7 @@ chaos-quick: $(VENV)/.dev ## the same in a minute and a half
 	$(BIN)/python -m chaos --quick $(ARGS)
 
 audit: $(VENV)/.dev ## ask the package index whether what the locks name has known weaknesses
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock $(ARGS)
 
 secrets: $(VENV)/.dev ## look for secrets in what git keeps
 	$(BIN)/python -m tools.leaks

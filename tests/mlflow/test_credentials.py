@@ -12,20 +12,35 @@ from registry.client import Client
 from tests.cli.running import Service, service
 from tests.conftest import database
 from tests.factories import unique
+from tests.identity.issuer import AUDIENCE, LocalIssuer, issuing, rsa_key
 from tests.mlflow.servers import environment
 
 pytestmark = pytest.mark.mlflow
 
 PROGRAM = Path(__file__).parent / "credentials.py"
 ADMIN = "an-administrators-token-0123456789"
-WAYS = ["bearer", "user and password", "in the address"]
+WAYS = ["bearer", "user and password", "in the address", "vouched for", "vouched for, as a password"]
 
 
 @pytest.fixture(scope="module")
-def running(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def local() -> Iterator[LocalIssuer]:
+    with issuing() as running:
+        running.keys = [rsa_key("rsa-1")]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(
+    server_url: str, template_url: str, local: LocalIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("mlflow")
+    believed = {"issuer": local.url, "name": "corp", "audience": AUDIENCE, "groups_claim": "groups"}
+    file = directory / "issuers.json"
+    file.write_text(json.dumps({"issuers": [{**believed, "roles": {"ml": "contributor"}}]}))
+    settings = {"REGISTRY_ADMIN_TOKEN": ADMIN, "REGISTRY_OIDC_FILE": str(file)}
     with (
         database(server_url, str(make_url(template_url).database)) as url,
-        service(tmp_path_factory.mktemp("mlflow"), REGISTRY_DATABASE_URL=url, REGISTRY_ADMIN_TOKEN=ADMIN) as running,
+        service(directory, REGISTRY_DATABASE_URL=url, **settings) as running,
     ):
         yield running
 
@@ -34,9 +49,9 @@ def given(way: str, port: int, token: str) -> dict[str, str]:
     """The variables with which a user gives mlflow its credential."""
     plain = f"http://127.0.0.1:{port}"
     where = {"MLFLOW_REGISTRY_URI": plain, "MLFLOW_TRACKING_URI": plain}
-    if way == "bearer":
+    if way in {"bearer", "vouched for"}:
         return where | {"MLFLOW_TRACKING_TOKEN": token}
-    if way == "user and password":
+    if way in {"user and password", "vouched for, as a password"}:
         return where | {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": token}
     return {"MLFLOW_REGISTRY_URI": f"http://ada:{token}@127.0.0.1:{port}", "MLFLOW_TRACKING_URI": plain}
 
@@ -44,12 +59,15 @@ def given(way: str, port: int, token: str) -> dict[str, str]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("release", ["mlflow3_python", "mlflow2_python"])
 def test_a_credential_lets_in_and_a_refusal_is_read_at_once(
-    running: Service, request: pytest.FixtureRequest, tmp_path: Path, release: str, way: str
+    running: Service, local: LocalIssuer, request: pytest.FixtureRequest, tmp_path: Path, release: str, way: str
 ) -> None:
     python, name, user = request.getfixturevalue(release), unique(), unique("robot")
-    with Client(f"http://127.0.0.1:{running.port}", ADMIN) as registry:
-        made = registry.create_token(user, "contributor")
-    settings = given(way, running.port, made.secret) | {
+    if way.startswith("vouched for"):
+        credential = local.token(sub=user, groups=["ml"])
+    else:
+        with Client(f"http://127.0.0.1:{running.port}", ADMIN) as registry:
+            credential = registry.create_token(user, "contributor").secret
+    settings = given(way, running.port, credential) | {
         "PLAIN_URI": f"http://127.0.0.1:{running.port}",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",  # the default: what is tried again would show
     }
