@@ -28,7 +28,7 @@ TRIGGERS = {
     "registry.model_versions a_capture": "audit.capture() 29 A 6d6f64656c5f76657273696f6e00757064617465645f6174006465736372697074696f6e00",
     "registry.model_versions b_track": "registry.track_stage() 29 A ",
     "registry.model_versions guard_truncate": "audit.refuse() 34 A ",
-    "registry.principals a_capture": "audit.capture() 29 A 7072696e636970616c00006e616d6500",
+    "registry.principals a_capture": "audit.capture() 29 A 7072696e636970616c00006e616d652c7375626a65637400",
     "registry.principals guard_truncate": "audit.refuse() 34 A ",
     "registry.registered_model_tags a_capture": "audit.capture() 29 A 726567697374657265645f6d6f64656c5f746167000000",
     "registry.registered_model_tags guard_truncate": "audit.refuse() 34 A ",

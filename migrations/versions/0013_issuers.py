@@ -1,6 +1,7 @@
 """Principals that an issuer vouches for: known by what the issuer calls them, whatever they are called when shown.
 
-Both columns are in the events of the log, so that a principal which was made somebody else's would show.
+Both columns are in the events of the log, so that a principal which was made somebody else's would show. A subject can
+be somebody's address: like the name, it stands beside the line, which has its salted digest.
 """
 
 from alembic import op
@@ -17,7 +18,13 @@ ALTER TABLE registry.principals
     ADD CONSTRAINT uq_principals_issuer UNIQUE (issuer, subject),
     ADD CONSTRAINT ck_principals_subject CHECK (num_nulls(issuer, subject) <> 1);
 """
+CAPTURE = """
+CREATE OR REPLACE TRIGGER a_capture AFTER INSERT OR UPDATE OR DELETE ON registry.principals
+    FOR EACH ROW EXECUTE FUNCTION audit.capture('principal', '', 'name,subject');
+ALTER TABLE registry.principals ENABLE ALWAYS TRIGGER a_capture;
+"""
 
 
 def upgrade() -> None:
     op.execute(COLUMNS)
+    op.execute(CAPTURE)

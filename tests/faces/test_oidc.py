@@ -99,6 +99,9 @@ def test_who_is_vouched_for_is_let_in_made_a_principal_and_known_again(believer:
     assert found["credential"] != again["credential"]
     with believer.app_context():
         assert events_of(found["id"]) == [("principal.create", "issuer:corp", found["credential"])]
+        [line] = db.session.scalars(select(AuditEvent.body).where(AuditEvent.object == found["id"]))
+    assert local.url in line
+    assert claims["sub"] not in line  # neither subject nor name: both can be somebody's address
 
 
 def test_changes_are_written_down_to_them(believer: Flask, local: LocalIssuer) -> None:
