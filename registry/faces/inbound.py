@@ -11,7 +11,6 @@ from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, receipts, transaction, unaudited
@@ -81,7 +80,7 @@ def caller() -> Principal:
     """
     if not current_app.config["REGISTRY"].auth:
         return ANONYMOUS
-    secret = given_secret(authorization())
+    secret = given_secret()
     if not secret:
         raise Unauthenticated(
             "This registry needs a token. Send it as 'Authorization: Bearer <token>', or as the password of Basic "
@@ -150,21 +149,17 @@ def note_refusal(error: RegistryError) -> None:
             notes.refused(session, error)
 
 
-def authorization() -> Authorization | None:
-    """The header Authorization, taken apart; None if there is none or nothing can be made of it."""
+def given_secret() -> str | None:
+    """The token in the request's Authorization header, whether sent as Bearer or as a Basic password."""
     try:
-        return request.authorization
+        given = request.authorization
     except ValueError:  # Basic with something else than ASCII
         return None
-
-
-def given_secret(authorization: Authorization | None) -> str | None:
-    """The token in an Authorization header, whether sent as Bearer or as a Basic password."""
-    if authorization is None:
+    if given is None:
         return None
-    if authorization.type == "bearer":
-        return authorization.token
-    return authorization.password if authorization.type == "basic" else None
+    if given.type == "bearer":
+        return given.token
+    return given.password if given.type == "basic" else None
 
 
 def concerns(model: str | None) -> None:

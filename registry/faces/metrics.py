@@ -54,7 +54,7 @@ def check_token(token: str | None) -> None:
 
     :raises Unauthenticated: they do not.
     """
-    given = given_secret(request.authorization) or ""
+    given = given_secret() or ""
     if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
         raise Unauthenticated("Send the token of REGISTRY_METRICS_TOKEN as 'Authorization: Bearer <token>'.")
 

@@ -19,7 +19,7 @@ from registry.vocabulary import Role
 from tests.conftest import application, as_role
 
 HEADERS = 10_000
-PATHS = ("/api/v1/whoami", "/api/2.0/mlflow/registered-models/get", "/api/v1/audit", "/api/v1/models")
+PATHS = ("/api/v1/whoami", "/api/2.0/mlflow/registered-models/get", "/api/v1/audit", "/metrics")
 SCHEMES = (
     "Bearer",
     "bearer",
@@ -113,7 +113,12 @@ MAKERS: tuple[Make, ...] = (
 def unlimited(database_url: str) -> Iterator[Flask]:
     """A service that counts no failed attempts."""
     url = as_role(database_url, "registry_app")
-    settings = Settings(database_url=url, failed_attempts_per_address=0, failed_attempts_per_token=0)
+    settings = Settings(
+        database_url=url,
+        failed_attempts_per_address=0,
+        failed_attempts_per_token=0,
+        metrics_token="a token for numbers",
+    )
     with application(settings) as app:
         yield app
 
