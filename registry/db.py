@@ -297,7 +297,9 @@ def abandon(session: Session) -> None:
 def leave(_: BaseException | None = None) -> None:
     """End what a request has read; a connection that breaks only now takes nothing from an answer that is there."""
     if db.session.registry.has():
-        abandon(db.session())
+        session = db.session()
+        session.expunge_all()  # what was read stays readable: an export goes on after its session
+        abandon(session)
 
 
 def current_request_id() -> str:
