@@ -88,6 +88,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.connect_timeout_seconds,
         "pool_pre_ping": True,
+        "hide_parameters": True,  # traces of faults stand in logs, and values are what users sent us
         "connect_args": {
             "connect_timeout": int(settings.connect_timeout_seconds),
             "application_name": "model-registry",

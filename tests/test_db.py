@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
@@ -152,3 +153,10 @@ def test_a_statement_that_takes_longer_than_the_setting_is_given_up(database_url
         transaction(OPERATOR) as session,
     ):
         session.execute(text("SELECT pg_sleep(20)"))
+
+
+def test_what_users_sent_does_not_stand_in_the_trace_of_a_fault() -> None:
+    with pytest.raises(DBAPIError) as fault:
+        db.session.execute(text("SELECT length(:words) / 0"), {"words": "a secret of somebody's"})
+    assert "secret" not in str(fault.value)
+    db.session.rollback()
