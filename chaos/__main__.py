@@ -26,10 +26,10 @@ def main() -> None:
             outcome = play(Path(made) / f"box-{number}", template, group, asked)
             print(f"\n{outcome}", flush=True)
             outcomes.append(outcome)
+            if asked.report:  # each time, so that a run that is stopped leaves what it has
+                asked.report.write_text(table(outcomes, time.monotonic() - began, asked.noise))
     seconds = time.monotonic() - began
     bad = [outcome.name for outcome in outcomes if not outcome.good]
-    if asked.report:
-        asked.report.write_text(table(outcomes, seconds, asked.noise))
     print(f"\n{'NOT GOOD: ' + '; '.join(bad) if bad else 'All is well'} after {seconds:.0f} s")
     sys.exit(1 if bad else 0)
 
