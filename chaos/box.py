@@ -17,7 +17,7 @@ from chaos.postgres import DATABASE, SUPERUSER, Server
 from chaos.proxy import Proxy
 from chaos.service import ROOT, Program, Service, run
 
-APP, SEALER, READER = "registry_app", "audit_sealer", "audit_reader"
+APP, SEALER = "registry_app", "audit_sealer"
 SECONDS_TO_SEAL = 30.0
 AT_WORK = "Sealing the audit log"
 
@@ -48,7 +48,6 @@ class Box:
         directory.chmod(0o755)
         self.directory = directory
         self.plan = plan
-        self.seed = seed
         self.counts: Counter[str] = Counter()
         self.slowest_ready = 0.0
         self.chance = random.Random(seed)
@@ -71,13 +70,8 @@ class Box:
         self.cleanup: list[Callable[[], object]] = []
         """What is to be done in the end."""
         self.sealer = Program(directory, "sealer", {})
-        self.load = Load(
-            lambda: self.port(),  # noqa: PLW0108 (a scenario may set another one)
-            self.journal,
-            writers=plan.writers,
-            models=plan.models,
-            seed=seed,
-        )
+        where = lambda: self.port()  # noqa: E731, PLW0108 (a scenario may set another one)
+        self.load = Load(where, self.journal, writers=plan.writers, models=plan.models, seed=seed)
 
     def _some_port(self) -> int:
         return self.services[time.monotonic_ns() // 1000 % len(self.services)].port
@@ -100,7 +94,7 @@ class Box:
         self.load.prepare()
         self.load.start()
 
-    def make_service(self, name: str, **settings: str) -> Service:
+    def make_service(self, name: str) -> Service:
         """An instance on this database, not yet started."""
         given = {
             "REGISTRY_DATABASE_URL": self.url_of(APP),
@@ -109,7 +103,7 @@ class Box:
             "REGISTRY_POOL_SIZE": str(self.plan.pool),
             "REGISTRY_DATA_DIR": str(self.directory / name),
         }
-        return Service(self.directory, name, given | self.environ | settings)
+        return Service(self.directory, name, given | self.environ)
 
     def start_sealer(self) -> None:
         """Start it and wait until it is at work: one that finds no database when it starts ends, for others to see."""

@@ -109,15 +109,20 @@ class Watch:
     """Those connections of one process, and the thread that looks at them."""
 
     def __init__(self) -> None:
-        self._pid = 0
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Begin anew: a forked process has none of these threads, and its copy of the lock may be held for ever."""
         self._lock = threading.Lock()
         self._all: weakref.WeakSet[Watched] = weakref.WeakSet()
+        self._runs = False
 
     def add(self, connection: Watched) -> None:
-        """Look at this one too; a process that was forked has a thread of its own."""
+        """Look at this one too."""
         with self._lock:
-            if self._pid != os.getpid():
-                self._pid, self._all = os.getpid(), weakref.WeakSet()
+            if not self._runs:
+                self._runs = True
                 threading.Thread(target=self.run, name="silence", daemon=True).start()
             self._all.add(connection)
 

@@ -1,6 +1,10 @@
 """A database that says nothing any more is given up."""
 
+import os
+import signal
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -92,3 +96,22 @@ def test_only_who_still_waits_for_the_same_answer_is_given_up() -> None:
     now = time.monotonic()
     silence.end_silence([waiting(None), waiting(now - 1), waiting(now - 3), waiting(now - 3, limit=4)], now)
     assert given_up == [now - 3]
+
+
+def test_a_forked_process_watches_too_though_the_lock_was_held_at_that_moment() -> None:
+    watch = silence.Watch()
+    with watch._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of forking with threads about, which is what this is about
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)  # ends a child that waits for ever
+            watch.add(cast("Watched", Quiet()))
+            os._exit(0 if any(thread.name == "silence" for thread in threading.enumerate()) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Quiet:
+    """Something that can be referred to weakly, as a connection can."""
+
+    def silent(self, _: float) -> None:
+        return None

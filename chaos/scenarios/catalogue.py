@@ -32,7 +32,7 @@ class Scenario:
 
 
 SCENARIOS = [
-    Scenario("workers killed", processes.kill_workers, 1000, 30),
+    Scenario("workers killed", processes.kill_workers, 1000, 20),
     Scenario("database killed", processes.kill_postgres, 50, 3),
     Scenario("sealer killed", processes.kill_sealer, 10, 1),
     Scenario("COMMITs cut", network.cut_commits, 400, 15),
@@ -58,4 +58,4 @@ SCENARIOS = [
         for name, (mutate, play, words) in MUTATIONS.items()
     ),
 ]  # fmt: skip
-"""The soak's number are seconds; it is played only if asked for."""
+"""The soak's number is seconds; it is played only if asked for."""

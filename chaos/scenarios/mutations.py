@@ -76,13 +76,15 @@ def wait(box: Box, times: int) -> None:
     time.sleep(2 * times)
 
 
-def kill_at_once(box: Box, times: int) -> None:
-    """Kill the database once or twice, with nothing in between to write out what it has not written."""
-    processes.kill_postgres(box, times)
+def work_and_kill(box: Box, times: int) -> None:
+    """Let clients work for a moment, and kill the database before it has written out what it said it had."""
+    for _ in range(times):
+        wait(box, 1)
+        processes.kill_postgres(box, 1)
 
 
-def cut_after(box: Box, times: int) -> None:
-    """Lose answers of the service itself, so that clients ask again."""
+def lose_answers(box: Box, times: int) -> None:
+    """Lose answers of the service, so that clients ask again."""
     processes.kill_workers(box, 10 * times)
 
 
@@ -98,8 +100,8 @@ def rewrite(box: Box, times: int) -> None:
 
 
 MUTATIONS: dict[str, tuple[Callable[[Box], None] | None, Callable[[Box, int], None], str]] = {
-    "commits that are forgotten": (forget_commits, kill_at_once, "acknowledged, and not there"),
-    "keys that are forgotten": (forget_keys, cut_after, "done twice"),
+    "commits that are forgotten": (forget_commits, work_and_kill, "acknowledged, and not there"),
+    "keys that are forgotten": (forget_keys, lose_answers, "done twice"),
     "changes that go unrecorded": (stop_capturing, wait, "acknowledged, and not there"),
     "requests done by half": (keep_half, wait, "half there"),
     "nobody makes way": (archive_nobody, wait, "in Production"),
