@@ -55,11 +55,10 @@ def arguments() -> argparse.Namespace:
 
 def times(scenario: Scenario, asked: argparse.Namespace) -> int:
     """How often a scenario is played."""
-    if asked.only:
-        return int(asked.times or scenario.quick or 1) if scenario.name in asked.only else 0
-    if scenario.name == SOAK and not asked.soak:
+    chosen = scenario.name in asked.only if asked.only else asked.soak or scenario.name != SOAK
+    if not chosen:
         return 0
-    return scenario.quick if asked.quick else scenario.full
+    return int(asked.times or (scenario.quick if asked.quick else scenario.full))
 
 
 def groups(asked: argparse.Namespace) -> list[list[Scenario]]:

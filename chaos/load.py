@@ -49,7 +49,7 @@ class Load:
     def prepare(self) -> None:
         """Make the models."""
         for name in self.models:
-            change = Change(f"{SETUP}{name}", {"registered_model.create": 1})
+            change = Change(f"{SETUP}{name}", {"registered_model.create": 1, "grant.create": 1})  # who makes it owns it
             key = f"{SETUP}{name}"
             answer = self._writers[0].caller.do(change, Request("POST", "/api/v1/models", {"name": name}, key))
             if not ok(answer):
