@@ -5,8 +5,10 @@ templates, statuses and statements with their parameters left out: no value, no 
 named OTEL_… are OpenTelemetry's own and mean what its specification says.
 """
 
+import atexit
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
@@ -28,6 +30,7 @@ HTTP = "http/protobuf"
 UNTRACED = "operations"
 STATEMENT_MAX = 2_000
 FAULT = 500
+SECONDS_TO_FINISH = 2
 
 
 def wanted(environ: Mapping[str, str]) -> bool:
@@ -153,16 +156,37 @@ class Tracing:
 
 
 def provider(service: str) -> "TracerProvider":
-    """What sends spans in batches from a thread, and sends the rest when the process ends."""
+    """What sends spans in batches from a thread, and the rest when the process ends."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     about = Resource.create({"service.name": service, "service.version": registry.__version__})
-    made = TracerProvider(resource=about)
+    made = TracerProvider(resource=about, shutdown_on_exit=False)
     made.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    finish_at_exit(made.shutdown)
     return made
+
+
+def finish_at_exit(finish: Callable[[], None]) -> None:
+    """Do this when the process ends, for a short time: a collector that is away must not hold a stop up.
+
+    The thread for it is there before, because none can be made any more at the end.
+    """
+    told, done = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        told.wait()
+        finish()
+        done.set()
+
+    def end() -> None:
+        told.set()
+        done.wait(SECONDS_TO_FINISH)
+
+    threading.Thread(target=wait, daemon=True, name="last-traces").start()
+    atexit.register(end)
 
 
 def failed() -> Any:

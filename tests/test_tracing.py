@@ -182,3 +182,9 @@ def test_without_the_packages_the_start_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     with pytest.raises(ConfigError, match=r"model-registry\[otel\]"):
         wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"})
+
+
+def test_a_collector_that_takes_forever_does_not_hold_up_the_end() -> None:
+    script = "import time; from registry.tracing import finish_at_exit; finish_at_exit(lambda: time.sleep(3600))"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), timeout=120, check=False)
+    assert ran.returncode == 0
