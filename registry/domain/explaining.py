@@ -65,7 +65,7 @@ def explain(
 def somebody(session: Session, name: str) -> Principal:
     """A principal with all its own grants; what its groups have, only its credential can say."""
     number = principals.number_called(session, name)
-    return Principal(principals.actor_id(number), name, grants=granted.of(session, number))
+    return Principal(principals.actor_id(number), name, grants=granted.of(session, number, name))
 
 
 def meant(action: Permission, model: str | None, stage_from: Stage | None, stage_to: Stage | None) -> Asked:

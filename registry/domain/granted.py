@@ -15,18 +15,17 @@ from sqlalchemy.orm import Session, aliased
 from registry.domain import lookup
 from registry.domain.access import PERMISSIONS, Grant
 from registry.tables import Grant as GrantRow
-from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Role, Stage
 
 
-def of(session: Session, principal_id: int, groups: Sequence[str] = ()) -> tuple[Grant, ...]:
-    """The grants of the principal of this number and of these groups."""
-    return read(session.scalars(GRANTED, {"principal_id": principal_id, "groups": list(groups)}).one())
+def of(session: Session, principal_id: int, name: str, groups: Sequence[str] = ()) -> tuple[Grant, ...]:
+    """The grants of the principal of this number and name, and of these groups."""
+    return read(session.scalars(GRANTED, {"principal_id": principal_id, "groups": list(groups)}).one(), name)
 
 
 def as_json(principal_id: Any, groups: Any = None) -> ColumnElement[str]:
     """The grants of a principal and, where they are given, of an array of groups, as one column of a question."""
-    grant, holder = aliased(GrantRow), aliased(PrincipalRow)
+    grant = aliased(GrantRow)
     mine: ColumnElement[bool] = grant.principal_id == principal_id
     if groups is not None:
         mine = or_(mine, grant.group_name == func.any(groups))
@@ -38,19 +37,19 @@ def as_json(principal_id: Any, groups: Any = None) -> ColumnElement[str]:
         grant.pattern,
         grant.stages_from,
         grant.stages_to,
-        func.coalesce("group " + grant.group_name, holder.name),
+        grant.group_name,
     )
-    question = select(func.json_agg(row)).outerjoin(holder, holder.id == grant.principal_id)
-    return cast(question.where(mine, grant.model_id.is_(None)).scalar_subquery(), Text)
+    return cast(select(func.json_agg(row)).where(mine, grant.model_id.is_(None)).scalar_subquery(), Text)
 
 
 @functools.lru_cache(maxsize=1_024)
-def read(text: str | None) -> tuple[Grant, ...]:
-    """What `as_json` has found. The same text means the same grants, so it is read once."""
-    return tuple(grant(*row) for row in json.loads(text or "[]"))
+def read(text: str | None, name: str) -> tuple[Grant, ...]:
+    """What `as_json` has found for the principal of this name. The same text means the same grants: it is read once."""
+    return tuple(grant(name, *row) for row in json.loads(text or "[]"))
 
 
 def grant(
+    name: str,
     number: int,
     effect: str,
     role: str | None,
@@ -58,7 +57,7 @@ def grant(
     pattern: str,
     stages_from: Iterable[str] | None,
     stages_to: Iterable[str] | None,
-    holder: str,
+    group: str | None,
 ) -> Grant:
     """A grant as it is used, from a row that is not an owner's."""
     return Grant(
@@ -68,7 +67,7 @@ def grant(
         pattern=pattern,
         stages_from=stages_of(stages_from),
         stages_to=stages_of(stages_to),
-        holder=holder,
+        holder=name if group is None else f"group {group}",
         role=role,
     )
 

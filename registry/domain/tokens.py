@@ -291,7 +291,7 @@ def authenticate(session: Session, secret: str) -> Holder | None:
     token_id, role, models, stages, last_used_at, principal_id, name, grants = row
     scope = Scope(Role(role), None if models is None else tuple(models), granted.stages_of(stages))
     identity, credential = principals.actor_id(principal_id), f"token:{token_id}"
-    principal = Principal(identity, name, credential, grants=granted.read(grants), scope=scope)
+    principal = Principal(identity, name, credential, grants=granted.read(grants, name), scope=scope)
     stale = last_used_at is None or last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
     return Holder(principal, token_id, note_use=stale)
 

@@ -102,13 +102,13 @@ def test_the_grants_of_a_principal_and_its_groups_are_read_in_one_statement() ->
     assert number is not None
     give(group=team, role=Role.APPROVER, pattern="churn-*", stages_to=[Stage.STAGING])
     give(group=other, role=Role.ADMINISTRATOR)
-    found = granted.of(db.session(), number, [team, "nobody"])
+    found = granted.of(db.session(), number, principal.name, [team, "nobody"])
     assert [(grant.role, grant.holder) for grant in found] == [
         ("viewer", principal.name),
         ("approver", f"group {team}"),
     ]
     assert found[1].stages_to == frozenset({Stage.STAGING})
-    assert granted.of(db.session(), number) == found[:1]
+    assert granted.of(db.session(), number, principal.name) == found[:1]
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
