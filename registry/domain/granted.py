@@ -42,10 +42,15 @@ def as_json(principal_id: Any, groups: Any = None) -> ColumnElement[str]:
     return cast(select(func.json_agg(row)).where(mine, grant.model_id.is_(None)).scalar_subquery(), Text)
 
 
-@functools.lru_cache(maxsize=1_024)
 def read(text: str | None, name: str) -> tuple[Grant, ...]:
-    """What `as_json` has found for the principal of this name. The same text means the same grants: it is read once."""
-    return tuple(grant(name, *row) for row in json.loads(text or "[]"))
+    """What `as_json` has found for the principal of this name."""
+    return parsed(text, name) if text else ()
+
+
+@functools.lru_cache(maxsize=1_024)
+def parsed(text: str, name: str) -> tuple[Grant, ...]:
+    """Grants from JSON. The same text means the same ones, so it is taken apart once."""
+    return tuple(grant(name, *row) for row in json.loads(text))
 
 
 def grant(

@@ -35,7 +35,7 @@ def known(session: Session, vouched: Vouched) -> Principal | None:
     row = session.execute(KNOWN, asked(vouched)).one_or_none()
     if row is None or row.name not in vouched.names:
         return None
-    return principal(row.id, row.name, vouched, granted.read(row.grants))
+    return principal(row.id, row.name, vouched, granted.read(row.grants, row.name))
 
 
 def asked(vouched: Vouched) -> dict[str, object]:
