@@ -140,9 +140,8 @@ def conditions(session: Session, principal: Principal, question: Question) -> li
 
 def models_ever_called(session: Session, principal: Principal, name: str) -> list[int]:
     """The ids of all models that have or had this name, deleted ones too; but those whose events are not to be seen."""
-    question = select(NameInterval.model_id).where(NameInterval.name == name).distinct()
-    if not visible.sees_all(principal):
-        question = question.where(NameInterval.model_id.not_in(visible.secret_models(principal)))
+    readable = visible.whole_past(principal, NameInterval.model_id)
+    question = select(NameInterval.model_id).where(NameInterval.name == name, *readable).distinct()
     ids = list(session.scalars(question))
     if not ids:
         raise ModelNotFound(name)

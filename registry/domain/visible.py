@@ -7,8 +7,8 @@ principals, grants) only for those who may read everything.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, and_, false, not_, or_, select, union
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from registry.domain import access, patterns
 from registry.domain.access import Principal
@@ -75,17 +75,22 @@ def events(principal: Principal) -> list[ColumnElement[bool]]:
     """The conditions on events of the audit log."""
     if sees_all(principal):
         return []
-    return [AuditEvent.model_id.is_not(None), AuditEvent.model_id.not_in(secret_models(principal))]
+    return [AuditEvent.model_id.is_not(None), *whole_past(principal, AuditEvent.model_id)]
 
 
-def secret_models(principal: Principal) -> CompoundSelect[int]:
-    """The question for the models that have, or ever had, a name under which the principal may not read them."""
-    had = conditions(principal, NameInterval.name, NameInterval.model_id)
-    has = models(principal)  # one that was gone in the moment in which it came never had a name for any time
-    return union(
-        select(NameInterval.model_id).where(not_(and_(*had)) if had else false()),
-        select(RegisteredModel.id).where(not_(and_(*has)) if has else false()),
-    )
+def whole_past(principal: Principal, model_id: Id) -> list[ColumnElement[bool]]:
+    """The conditions that the principal may read a model under every name that it has or ever had; none for all models.
+
+    Asked of each row, by the index of its model: a list of all that is hidden may be longer than memory.
+    """
+    had, has = aliased(NameInterval), aliased(RegisteredModel)
+    found = []
+    # One that was gone in the moment in which it came never had a name for any time.
+    for name, key in ((had.name, had.model_id), (has.name, has.id)):
+        readable = conditions(principal, name, key)
+        if readable:
+            found.append(~exists().where(key == model_id, not_(and_(*readable))))
+    return found
 
 
 def is_there(session: Session, principal: Principal, model_id: int) -> bool:
