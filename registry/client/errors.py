@@ -39,7 +39,7 @@ class Unauthenticated(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """The token's role does not include the permission."""
+    """We may not do this: a grant denies it, or none gives it, or the token is too narrow; `detail` says which."""
 
 
 class NotFound(ServiceError):

@@ -278,7 +278,8 @@ def number_of(principal: Principal) -> int | None:
 
 def lacking(principal: Principal, asked: Asked) -> str:
     """What somebody has not got, and who could give it."""
-    giver = "An administrator or the owner of the model" if asked.permission in CONTRIBUTOR else "An administrator"
+    of_owner = asked.model is not None and asked.permission in CONTRIBUTOR
+    giver = "An administrator or the owner of the model" if of_owner else "An administrator"
     role = least(asked.permission)
     return f"'{principal.name}' has no grant that gives {asked}. {giver} can grant it, for instance as the role {role}."
 

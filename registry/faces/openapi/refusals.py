@@ -11,7 +11,7 @@ from registry.faces.rest.schemas import Problem
 MEANINGS = {
     400: "The request is not right; the text says which part of it and why.",
     401: "There is no credential, or none that opens the door.",
-    403: "The caller's role does not include this.",
+    403: "The caller may not do this. The text says which grant denies it, or what is missing and who could give it.",
     404: "What the request names does not exist, or was deleted.",
     409: "The state of the registry is not the one that the request needs, or expects; or a request with the same "
     "`Idempotency-Key` is under way, and `Retry-After` says when to try again.",
