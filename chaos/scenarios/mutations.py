@@ -6,6 +6,8 @@ from collections.abc import Callable
 from chaos.box import Box
 from chaos.scenarios import processes
 
+ENOUGH, LONGEST_SECONDS = 200, 90
+"""Acknowledged changes: of those with keys every twentieth is asked for again."""
 GUARDS = "SELECT format('ALTER EVENT TRIGGER %I DISABLE', evtname) FROM pg_event_trigger"
 
 
@@ -84,8 +86,11 @@ def work_and_kill(box: Box, times: int) -> None:
 
 
 def lose_answers(box: Box, times: int) -> None:
-    """Lose answers of the service, so that clients ask again."""
+    """Lose answers of the service, so that clients ask again; go on until chance has had enough to meet it."""
+    deadline = time.monotonic() + LONGEST_SECONDS
     processes.kill_workers(box, 10 * times)
+    while box.journal.acknowledged < ENOUGH and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def rewrite(box: Box, times: int) -> None:
