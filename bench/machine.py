@@ -16,7 +16,7 @@ GIGABYTE = 1024**3
 
 @dataclass
 class Noise:
-    """How much of the processors others used, of all there are; measured where we did nothing."""
+    """How much of the processors was in use, of all there are, while nothing was asked of anybody."""
 
     shares: list[float]
 

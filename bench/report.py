@@ -40,7 +40,7 @@ def machine(found: Findings) -> Iterator[str]:
     yield "## Machine\n"
     rows = [*found.machine.items(), ("day", f"{datetime.now(UTC):%Y-%m-%d}")]
     if found.noise:
-        rows.append(("processors used by others", found.noise))
+        rows.append(("processors in use while nothing was asked", found.noise))
     yield from table(["", ""], rows)
     sizes = [
         (f"{size.name}", f"{size.models:,}", f"{size.versions:,}", f"{size.largest:,}", f"{size.events:,}",

@@ -16,6 +16,8 @@ from bench.wrk import Request
 Key = tuple[str, str, str]
 """Who, the name of the size, the name of the question."""
 US, MLFLOW, BARE, PGBENCH = "us", "mlflow", "bare", "pgbench"
+PATIENCE = 30
+"""Seconds that a service is asked before it is measured whether it answers or not."""
 
 
 @dataclass
@@ -45,11 +47,13 @@ class Asked:
 
     def ask(self, question: Question, seconds: int) -> float:
         """Requests per second. One caller alone hangs up after each answer, since MLflow's keep-alive idles 40 ms."""
-        hang_up = {} if question.connections == MANY else {"Connection": "close"}
+        alone = question.connections != MANY
+        hang_up = {"Connection": "close"} if alone else {}
         lua = self.directory / "requests.lua"
         sent = self.sent.get(question.name, 0)
         lua.write_text(wrk.script(self.requests(question), {**self.contender.headers, **hang_up}, sent))
-        load = wrk.load(self.contender.port, lua, question.connections, seconds)
+        more = 1 if alone and self.who == MLFLOW else 0  # of what takes half a second, there would be one
+        load = wrk.load(self.contender.port, lua, question.connections, seconds + more)
         self.sent[question.name] = sent + load.answered
         return load.rate
 
@@ -104,12 +108,21 @@ def measure(one: Asked, question: Question, seconds: int, results: Results) -> N
 
 
 def warm_up(asked: Sequence[Asked]) -> None:
-    """Let every worker have answered something, with every connection open."""
+    """Let every worker have answered something, with every connection open; a first answer can take seconds."""
     for one in asked:
+        for _ in range(PATIENCE):
+            if answered(one, BY_NAME[RESOLVE]):
+                break
         for question in one.questions():
             if not question.writes and question.connections == MANY:
-                with suppress(wrk.Refused):
-                    one.ask(question, 1)
+                answered(one, question)
+
+
+def answered(one: Asked, question: Question) -> bool:
+    """Ask for a second; say whether anything was answered."""
+    with suppress(wrk.Refused):
+        return one.ask(question, 1) > 0
+    return False
 
 
 def without_service(size: Size, url: str, directory: Path, seconds: int) -> float:
