@@ -82,9 +82,9 @@ def run(
     seconds: int,
     noise: Noise,
     say: Callable[[str], object],
-) -> Results:
+    results: Results,
+) -> None:
     """Ask everybody everything. `databases`: those that pgbench asks."""
-    results = Results()
     warm_up(asked)
     for number in range(rounds):
         noise.look()
@@ -95,7 +95,6 @@ def run(
         for size, url in databases:
             results.add((PGBENCH, size.name, RESOLVE), without_service(size, url, asked[0].directory, seconds))
         say(f"  round {number + 1} of {rounds}")
-    return results
 
 
 def measure(one: Asked, question: Question, seconds: int, results: Results) -> None:

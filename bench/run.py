@@ -33,6 +33,11 @@ READY = {
 }
 
 
+def tell(text: str) -> None:
+    """Print at once, also into a file."""
+    print(text, flush=True)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to be measured."""
@@ -44,7 +49,7 @@ class Plan:
     rounds: int
     seconds: int
     quick: bool = False
-    say: Callable[[str], object] = print
+    say: Callable[[str], object] = tell
 
     def ours(self, size: Size) -> Path:
         """Where our service on a registry of this size keeps its files."""
@@ -60,10 +65,13 @@ def run(plan: Plan, *, load_only: bool = False) -> str:
             load(plan, server, size, found)
         if load_only:
             return "Loaded."
-        noise.look()
-        measure_log(plan, server, found)
-        measure_requests(plan, server, found, noise)
-        noise.look()
+        try:
+            noise.look()
+            measure_log(plan, server, found)
+            measure_requests(plan, server, found, noise)
+            noise.look()
+        except KeyboardInterrupt:
+            plan.say("Interrupted: the report has what was measured until now.")
     found.noise = str(noise)
     return report(found, plan.rounds)
 
@@ -153,7 +161,7 @@ def measure_requests(plan: Plan, server: str, found: Findings, noise: Noise) -> 
             found.ready.setdefault(READY[one.who], one.contender.seconds_to_ready)
         plan.say("Measuring requests ...")
         databases = [(size, servers.database(server, ours(size))) for size in plan.sizes]
-        found.results = rounds.run(asked, databases, plan.rounds, plan.seconds, noise, plan.say)
+        rounds.run(asked, databases, plan.rounds, plan.seconds, noise, plan.say, found.results)
         for one in asked:
             found.memory.setdefault(one.who, one.contender.memory)
         for one in asked:
