@@ -7,6 +7,7 @@ from bench import questions
 from bench.audit_log import Export
 from bench.figures import Figure, ratio
 from bench.log_cost import AIMED, Cost
+from bench.machine import Noise
 from bench.population import Size
 from bench.rounds import BARE, MLFLOW, US, Results
 
@@ -30,7 +31,7 @@ class Findings:
 
     sizes: list[Size]
     machine: dict[str, str]
-    noise: str = ""
+    noise: Noise = field(default_factory=lambda: Noise([]))
     loaded: dict[str, float] = field(default_factory=dict)
     """Seconds, of what was loaded in this run."""
     results: Results = field(default_factory=Results)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import statistics
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,9 +25,13 @@ class Noise:
         """Do nothing for a moment, and see what is used all the same."""
         self.shares.append(psutil.cpu_percent(seconds) / 100)
 
+    @property
+    def usual(self) -> float:
+        """The median."""
+        return statistics.median(self.shares or [0.0])
+
     def __str__(self) -> str:
-        shares = sorted(self.shares) or [0.0]
-        return f"{shares[len(shares) // 2]:.0%} (at most {shares[-1]:.0%})"
+        return f"{self.usual:.0%} (at most {max(self.shares, default=0.0):.0%})"
 
 
 def description(server_url: str) -> dict[str, str]:

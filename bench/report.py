@@ -16,6 +16,13 @@ ratios are taken round by round. Absolute numbers mean nothing on another machin
 what is asked, `bench/population.py` what there is.
 """
 
+QUIET = 0.1
+"""The share of the processors that others may use before figures are worth little."""
+DISTURBED = """**Others kept the processors busy during this run. Its rates and times say nothing about the service, and
+its verdicts on aims little; ratios of what was measured side by side, and what grows with the registry, say something.
+Take it again on a machine that does nothing else.**
+"""
+
 
 def report(found: Findings, rounds: int) -> str:
     """All of it."""
@@ -39,9 +46,11 @@ def machine(found: Findings) -> Iterator[str]:
     """Where and when, and how busy it was."""
     yield "## Machine\n"
     rows = [*found.machine.items(), ("day", f"{datetime.now(UTC):%Y-%m-%d}")]
-    if found.noise:
-        rows.append(("processors in use while nothing was asked", found.noise))
+    if found.noise.shares:
+        rows.append(("processors in use while nothing was asked", str(found.noise)))
     yield from table(["", ""], rows)
+    if found.noise.usual > QUIET:
+        yield DISTURBED
     sizes = [
         (f"{size.name}", f"{size.models:,}", f"{size.versions:,}", f"{size.largest:,}", f"{size.events:,}",
          f"{found.loaded[size.name]:.0f} s" if size.name in found.loaded else "before")

@@ -11,7 +11,7 @@ from bench import audit_log, contenders, log_cost, lookup, rounds, servers, stat
 from bench.findings import Audit, Findings
 from bench.load import mlflow as mlflow_loader
 from bench.load import registry as registry_loader
-from bench.machine import Noise, description
+from bench.machine import description
 from bench.population import Size
 from bench.questions import OURS, Known
 from bench.report import report
@@ -58,7 +58,6 @@ class Plan:
 
 def run(plan: Plan, *, load_only: bool = False) -> str:
     """Do all of it and return the report."""
-    noise = Noise([])
     with servers.server(plan.directory, plan.server) as server:
         found = Findings(plan.sizes, description(servers.database(server, "postgres")))
         for size in plan.sizes:
@@ -66,13 +65,12 @@ def run(plan: Plan, *, load_only: bool = False) -> str:
         if load_only:
             return "Loaded."
         try:
-            noise.look()
+            found.noise.look()
             measure_log(plan, server, found)
-            measure_requests(plan, server, found, noise)
-            noise.look()
+            measure_requests(plan, server, found)
+            found.noise.look()
         except KeyboardInterrupt:
             plan.say("Interrupted: the report has what was measured until now.")
-    found.noise = str(noise)
     return report(found, plan.rounds)
 
 
@@ -154,14 +152,14 @@ def measure_log(plan: Plan, server: str, found: Findings) -> None:
 # Services
 
 
-def measure_requests(plan: Plan, server: str, found: Findings, noise: Noise) -> None:
+def measure_requests(plan: Plan, server: str, found: Findings) -> None:
     """Start everybody, let all take turns, and then look at memory and exports."""
     with started(plan, server) as asked:
         for one in asked:
             found.ready.setdefault(READY[one.who], one.contender.seconds_to_ready)
         plan.say("Measuring requests ...")
         databases = [(size, servers.database(server, ours(size))) for size in plan.sizes]
-        rounds.run(asked, databases, plan.rounds, plan.seconds, noise, plan.say, found.results)
+        rounds.run(asked, databases, plan.rounds, plan.seconds, found.noise, plan.say, found.results)
         for one in asked:
             found.memory.setdefault(one.who, one.contender.memory)
         for one in asked:

@@ -8,7 +8,7 @@ from bench.findings import AIMS, Audit, Findings, judged
 from bench.log_cost import Cost
 from bench.population import LARGE, SMALL
 from bench.questions import LARGEST, RESOLVE, TEN, UNCHANGED
-from bench.report import report
+from bench.report import DISTURBED, report
 from bench.rounds import BARE, MLFLOW, PGBENCH, US
 
 
@@ -72,3 +72,10 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
 )
 def test_the_report_says(found: Findings, line: str) -> None:
     assert line in report(found, 3).splitlines()
+
+
+@pytest.mark.parametrize(("share", "disturbed"), [(0.05, False), (0.9, True)])
+def test_the_report_says_when_others_kept_the_processors_busy(found: Findings, share: float, disturbed: bool) -> None:
+    found.noise.shares = [share, 0.01, 1.0]
+
+    assert (DISTURBED in report(found, 3)) is disturbed
