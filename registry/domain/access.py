@@ -168,7 +168,7 @@ def decide(
     narrowed = outside(principal.scope, asked)
     if narrowed:
         return Decision(allowed=False, missing=narrowed)
-    denial = next((grant for grant in principal.grants if denies(grant, asked)), None)
+    denial = denial_of(principal, asked)
     if denial:
         return Decision(allowed=False, because=denial)
     gift = next((grant for grant in principal.grants if gives(grant, asked)), None)
@@ -182,16 +182,22 @@ def decide(
 
 def outside(scope: Scope, asked: Asked) -> str | None:
     """What a token keeps its holder from, whatever the grants are; None where it does not."""
-    if scope.models is not None:
-        if asked.permission is Permission.ADMINISTER:
-            return f"This token is narrowed to some models, and {asked} concerns the whole registry: use another one."
-        if asked.model is not None and not any(patterns.matches(one, asked.model) for one in scope.models):
-            return f"This token is narrowed to the models {listed(scope.models)}: use another one."
+    if asked.permission is Permission.ADMINISTER and (scope.models, scope.stages) != (None, None):
+        # Who administers can make himself a token that is narrowed to nothing.
+        narrowed = "models" if scope.stages is None else "stages"
+        return f"This token is narrowed to some {narrowed}, and {asked} concerns the whole registry: use another one."
+    if scope.models is not None and asked.model is not None and not matched(scope.models, asked.model):
+        return f"This token is narrowed to the models {listed(scope.models)}: use another one."
     if scope.stages is not None and asked.permission in MOVES:
         leaves = asked.stage_from is Stage.PRODUCTION and Stage.PRODUCTION not in scope.stages
         if leaves or (asked.stage_to is not None and asked.stage_to not in scope.stages):
             return f"This token is narrowed to moves to {listed(sorted(scope.stages))}: use another one."
     return None
+
+
+def matched(given: Collection[str], name: str) -> bool:
+    """Whether one of these patterns means the name."""
+    return any(patterns.matches(pattern, name) for pattern in given)
 
 
 def is_within(scope: Scope, asked: Asked) -> bool:
@@ -226,6 +232,11 @@ def denies(grant: Grant, asked: Asked) -> bool:
         return covered and grant.stages_from is None and grant.stages_to is None
     parts = ((grant.stages_from, asked.stage_from), (grant.stages_to, asked.stage_to))
     return covered and all(stages is None or stage in stages for stages, stage in parts)
+
+
+def denial_of(principal: Principal, asked: Asked) -> Grant | None:
+    """The grant that takes away what is asked for, if there is one."""
+    return next((grant for grant in principal.grants if denies(grant, asked)), None)
 
 
 def gives(grant: Grant, asked: Asked) -> bool:
@@ -265,7 +276,7 @@ def owns(session: Session, principal: Principal, model: str) -> bool:
     reading.
     """
     asked = Asked(Permission.READ, model)
-    barred = outside(principal.scope, asked) or any(denies(grant, asked) for grant in principal.grants)
+    barred = outside(principal.scope, asked) or denial_of(principal, asked) is not None
     may_write = principal.scope.role is not Role.VIEWER
     return not barred and may_write and as_owner(session, principal, asked) is not None
 
@@ -334,14 +345,30 @@ def require(
     raise Forbidden(reason(principal, asked, decision), permission, model)
 
 
-def require_name(session: Session, principal: Principal, permission: Permission, name: str) -> None:
+def require_name(
+    session: Session, principal: Principal, permission: Permission, name: str, *, stage_to: Stage | None = None
+) -> None:
     """Go on only if the principal has the permission on a name that a model is to get, whether it is taken or not.
 
     :raises Forbidden: it has not.
     """
-    decision = decide(session, principal, permission, name)
+    decision = decide(session, principal, permission, name, stage_to=stage_to)
     if not decision.allowed:
-        raise Forbidden(reason(principal, Asked(permission, name), decision), permission, name)
+        asked = Asked(permission, name, stage_to=stage_to)
+        raise Forbidden(reason(principal, asked, decision), permission, name)
+
+
+def require_no_denial(
+    principal: Principal, permission: Permission, model: str, *, stage_from: Stage, stage_to: Stage
+) -> None:
+    """Go on unless a move is denied that goes along with another one, which is allowed.
+
+    :raises Forbidden: it is denied.
+    """
+    asked = Asked(permission, model, stage_from, stage_to)
+    denial = denial_of(principal, asked)
+    if denial:
+        raise Forbidden(reason(principal, asked, Decision(allowed=False, because=denial)), permission, model)
 
 
 def absent(name: str, number: int | None = None) -> NotFound:

@@ -30,7 +30,7 @@ def valid_now() -> tuple[ColumnElement[bool], ...]:
 
 def keys() -> Select[int]:
     """The question for the tokens with which somebody can administer the registry."""
-    whole = (Token.role == Role.ADMINISTRATOR, Token.models.is_(None))
+    whole = (Token.role == Role.ADMINISTRATOR, Token.models.is_(None), Token.stages.is_(None))
     own = GrantRow.principal_id == Token.principal_id
     return select(Token.id).where(*whole, *valid_now(), exists().where(own, administers()), ~barred())
 

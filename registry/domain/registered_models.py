@@ -14,13 +14,14 @@ from registry.db import settings_of
 from registry.domain import access, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
-from registry.tables import Grant as GrantRow
 from registry.tables import (
+    Alias,
     ModelVersion,
     NameInterval,
     RegisteredModel,
     RegisteredModelTag,
 )
+from registry.tables import Grant as GrantRow
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Stage
 
@@ -201,14 +202,14 @@ def refuse_taken(session: Session, name: str, *, is_prompt: bool) -> None:
 def rename(session: Session, principal: Principal, name: str, new_name: str) -> ModelDetail:
     """Give a model another name. Versions, tags, aliases and numbers stay; nothing leads from the old name.
 
-    :raises Forbidden: the principal may not rename it, or not to this name.
+    :raises Forbidden: the principal may not rename it, or not to this name, or not with what comes along.
     :raises Invalid: the new name is not right.
     :raises ModelNotFound: no such model.
     :raises AlreadyExists: the new name is taken.
     """
     require_rename(session, principal, name, new_name)
     names.check_model_name(new_name, "new_name")
-    give_name(session, name, new_name)
+    give_name(session, principal, name, new_name)
     return detail(session, new_name)
 
 
@@ -223,15 +224,33 @@ def require_rename(session: Session, principal: Principal, name: str, new_name: 
         access.require_name(session, principal, Permission.REGISTER, new_name)
 
 
-def give_name(session: Session, name: str, new_name: str) -> None:
+def require_bringing(session: Session, principal: Principal, model: RegisteredModel, new_name: str) -> None:
+    """Go on only if the principal may have under the new name what comes along with the model.
+
+    Else what was promoted under one name could be brought into Production under another one, where somebody else says
+    what may stand there.
+
+    :raises Forbidden: a version stands in Production or has an alias, and the principal may not see to that there.
+    """
+    production = ModelVersion.stage == Stage.PRODUCTION
+    live = (ModelVersion.model_id == model.id, ModelVersion.deleted_at.is_(None))
+    if session.scalar(select(ModelVersion.number).where(*live, production).limit(1)) is not None:
+        access.require_name(session, principal, Permission.PROMOTE, new_name, stage_to=Stage.PRODUCTION)
+    if session.scalar(select(Alias.alias).where(Alias.model_id == model.id).limit(1)) is not None:
+        access.require_name(session, principal, Permission.ALIAS, new_name)
+
+
+def give_name(session: Session, principal: Principal, name: str, new_name: str) -> None:
     """Rename a model, for a caller that may.
 
+    :raises Forbidden: it may not bring what stands in Production, or has aliases, under the new name.
     :raises ModelNotFound: no such model.
     :raises AlreadyExists: the new name is taken.
     """
     held = lock(session, name)
     held.model.updated_at = held.instant
     if new_name != name:
+        require_bringing(session, principal, held.model, new_name)
         take_name(session, held.model, new_name)
         # Read once the name is held: nobody else can give numbers under it now.
         held.model.last_number = max(held.model.last_number, numbers_used(session, new_name))
@@ -290,7 +309,7 @@ def amend(session: Session, principal: Principal, name: str, amendment: Amendmen
         names.check_text("description", amendment["description"], names.DESCRIPTION_MAX)
     if new_name != name:
         names.check_model_name(new_name)
-        give_name(session, name, new_name)
+        give_name(session, principal, name, new_name)
     if "description" in amendment:
         give_description(session, new_name, amendment["description"])
     return detail(session, new_name)

@@ -42,7 +42,9 @@ def transition(
     require_move(session, principal, name, Stage(held.version.stage), to)
     standing = standing_in(session, held.model.id, to)
     check_expected(session, held.model, to, standing, expected)
-    return move(session, held, to, make_way=standing if archive_others else [])
+    make_way = standing if archive_others else []
+    require_making_way(principal, held, to, make_way)
+    return move(session, held, to, make_way=make_way)
 
 
 def require_some_move(
@@ -66,6 +68,16 @@ def require_move(session: Session, principal: Principal, name: str, start: Stage
     """
     permission = Permission.PROMOTE if Stage.PRODUCTION in {start, to} else Permission.TRANSITION
     access.require(session, principal, permission, name, stage_from=start, stage_to=to)
+
+
+def require_making_way(principal: Principal, held: Locked, stage: Stage, make_way: Collection[ModelVersion]) -> None:
+    """Go on unless the principal is denied to archive those who make way; to be allowed the move itself is enough.
+
+    :raises Forbidden: it is denied that.
+    """
+    if any(other is not held.version for other in make_way):
+        permission = Permission.PROMOTE if stage is Stage.PRODUCTION else Permission.TRANSITION
+        access.require_no_denial(principal, permission, held.model.name, stage_from=stage, stage_to=Stage.ARCHIVED)
 
 
 def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[ModelVersion]) -> ModelVersion:
@@ -111,7 +123,9 @@ def rollback(
             "a rollback does not take it from there. Move a version to the stage by a transition instead."
         )
     require_move(session, principal, name, Stage(version.stage), stage)
-    return move(session, Locked(version, held.model, held.instant), stage, make_way=standing)
+    coming = Locked(version, held.model, held.instant)
+    require_making_way(principal, coming, stage, standing)
+    return move(session, coming, stage, make_way=standing)
 
 
 def check_rollback(stage: Stage) -> None:

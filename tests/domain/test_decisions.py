@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from registry.db import db, transaction
-from registry.domain import access, grants, registered_models, tokens, trash
+from registry.domain import access, aliases, grants, registered_models, stages, tokens, trash
 from registry.domain.access import OPERATOR, Decision, Grant, Principal, Scope
 from registry.domain.grants import Wanted
 from registry.errors import Forbidden, Invalid, ModelNotFound, VersionNotFound
 from registry.vocabulary import Effect, Permission, Role, Stage
-from tests.factories import make_model, unique
+from tests.factories import make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -130,6 +130,7 @@ SCOPES: list[tuple[str, Scope, Permission, Move, bool]] = [
     ("one for some models is good there", Scope(models=(CHURN, "x")), DELETE, {}, True),
     ("and nowhere else", Scope(models=("risk-*",)), READ, {}, False),
     ("and not for what concerns everything", Scope(models=(CHURN,)), ADMINISTER, {}, False),
+    ("nor is one for some stages", Scope(stages=frozenset({STAGING})), ADMINISTER, {}, False),
     ("one for a stage moves there", Scope(stages=frozenset({STAGING})), TRANSITION, {"stage_to": STAGING}, True),
     ("and not elsewhere", Scope(stages=frozenset({STAGING})), PROMOTE, {"stage_to": PRODUCTION}, False),
     (
@@ -338,6 +339,62 @@ def test_renaming_takes_the_right_on_both_names() -> None:
         registered_models.amend(session, owner, name, {"name": new, "description": "x"})
     with transaction(owner) as session:
         registered_models.rename(session, owner, name, unique("mine"))
+
+
+def test_what_stands_in_production_or_has_an_alias_comes_along_with_a_name_only_by_the_right_to_do_that_there() -> None:
+    bob = sam(allow(APPROVER, on="sandbox-*"), allow(CONTRIBUTOR, on="prod-*"), allow(REGISTER, PROMOTE, on="live-*"))
+    name = make_model(bob, unique("sandbox"))
+    number = make_version(name, bob)
+    with transaction(bob) as session:
+        registered_models.rename(session, bob, name, name := unique("prod"))
+    with transaction(OPERATOR) as session:
+        registered_models.rename(session, OPERATOR, name, name := unique("sandbox"))
+    move(name, number, PRODUCTION, bob)
+    with pytest.raises(Forbidden, match=r"'promote' on 'prod-.*' to Production"), transaction(bob) as session:
+        registered_models.rename(session, bob, name, unique("prod"))
+    with pytest.raises(Forbidden, match=r"'promote' on 'prod-.*' to Production"), transaction(bob) as session:
+        registered_models.amend(session, bob, name, {"name": unique("prod"), "description": "x"})
+    with transaction(bob) as session:
+        aliases.set(session, bob, name, "champion", number)
+    with pytest.raises(Forbidden, match="'alias' on 'live-"), transaction(bob) as session:
+        registered_models.rename(session, bob, name, unique("live"))
+    with transaction(bob) as session:
+        aliases.unset(session, bob, name, "champion")
+        registered_models.rename(session, bob, name, unique("live"))
+
+
+WAYS = {
+    "a transition": lambda session, who, name: stages.transition(
+        session, who, name, 2, PRODUCTION, archive_others=True
+    ),
+    "a registration": lambda session, who, name: stages.register(
+        session, who, name, stage=PRODUCTION, archive_others=True, source="s3://bucket/model", tags={}
+    ),
+    "a rollback": lambda session, who, name: stages.rollback(session, who, name, PRODUCTION),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_nobody_makes_way_where_that_is_denied(way: Any) -> None:
+    name = make_model()
+    make_version(name, stage=PRODUCTION)
+    make_version(name)
+    make_version(name, stage=PRODUCTION)
+    move(name, 1, ARCHIVED)
+    keeping = sam(allow(APPROVER), deny(PROMOTE, on=name, start=[PRODUCTION]))
+    denied = r"'promote' on '.*' from Production to Archived by grant 7"
+    with pytest.raises(Forbidden, match=denied), transaction(keeping) as session:
+        way(session, keeping, name)
+    narrowed = sam(allow(APPROVER, to=[PRODUCTION]))
+    with transaction(narrowed) as session:
+        way(session, narrowed, name)
+
+
+def test_what_makes_no_way_is_not_denied() -> None:
+    name = make_model()
+    number = make_version(name)
+    keeping = sam(allow(APPROVER), deny(PROMOTE, start=[PRODUCTION]))
+    move(name, number, PRODUCTION, keeping, archive_others=True)
 
 
 def test_a_stranger_to_the_tables_owns_nothing() -> None:

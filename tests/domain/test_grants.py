@@ -336,6 +336,11 @@ def test_the_last_administrator_stays_one(small: Flask) -> None:
             give(ada, principal="ada", effect=DENY, permissions=[denied])
     assert [one.id for one in listed(ada)] == [first.grant_id]
 
+    for narrowed in ({"models": ["churn-*"]}, {"stages": [Stage.STAGING]}):
+        with transaction(OPERATOR) as session:
+            tokens.create(session, OPERATOR, name=unique("ben"), role=Role.ADMINISTRATOR, **narrowed)
+        with pytest.raises(Conflict):
+            take(first.grant_id, ada)
     with transaction(OPERATOR) as session:
         tokens.create(session, OPERATOR, name="bob", role=Role.ADMINISTRATOR)
     take(first.grant_id, ada)
