@@ -158,11 +158,15 @@ def amend(session: Session, principal: Principal, name: str, number: int, amendm
 def delete(session: Session, principal: Principal, name: str, number: int) -> None:
     """Take a version off every face, and its aliases with it. Its row stays; its number is not given again.
 
+    One in Production leaves it with that, which takes the right to have it do so.
+
     :raises Forbidden: the principal may not delete it.
     :raises VersionNotFound: no such version.
     """
     access.require(session, principal, Permission.DELETE, name, number=number)
     held = lock(session, name, number)
+    if held.version.stage == Stage.PRODUCTION:
+        access.require(session, principal, Permission.PROMOTE, name, number=number, stage_from=Stage.PRODUCTION)
     session.execute(sql_delete(Alias).where(Alias.model_id == held.model.id, Alias.number == number))
     held.version.deleted_at = held.instant
     held.version.updated_at = held.instant

@@ -232,12 +232,20 @@ def require_bringing(session: Session, principal: Principal, model: RegisteredMo
 
     :raises Forbidden: a version stands in Production or has an alias, and the principal may not see to that there.
     """
-    production = ModelVersion.stage == Stage.PRODUCTION
-    live = (ModelVersion.model_id == model.id, ModelVersion.deleted_at.is_(None))
-    if session.scalar(select(ModelVersion.number).where(*live, production).limit(1)) is not None:
+    if has_production(session, model):
         access.require_name(session, principal, Permission.PROMOTE, new_name, stage_to=Stage.PRODUCTION)
     if session.scalar(select(Alias.alias).where(Alias.model_id == model.id).limit(1)) is not None:
         access.require_name(session, principal, Permission.ALIAS, new_name)
+
+
+def has_production(session: Session, model: RegisteredModel) -> bool:
+    """Whether a version of the model stands in Production."""
+    here = (
+        ModelVersion.model_id == model.id,
+        ModelVersion.stage == Stage.PRODUCTION,
+        ModelVersion.deleted_at.is_(None),
+    )
+    return session.scalar(select(ModelVersion.number).where(*here).limit(1)) is not None
 
 
 def give_name(session: Session, principal: Principal, name: str, new_name: str) -> None:
@@ -318,10 +326,14 @@ def amend(session: Session, principal: Principal, name: str, amendment: Amendmen
 def delete(session: Session, principal: Principal, name: str) -> None:
     """Take a model with all its versions off every face. Its rows stay; its version numbers are not given again.
 
+    What stands in Production leaves it with that, which takes the right to have it do so.
+
     :raises Forbidden: the principal may not delete it.
     :raises ModelNotFound: no such model.
     """
     access.require(session, principal, Permission.DELETE, name)
     held = lock(session, name)
+    if has_production(session, held.model):
+        access.require(session, principal, Permission.PROMOTE, name, stage_from=Stage.PRODUCTION)
     held.model.deleted_at = held.instant
     held.model.updated_at = held.instant

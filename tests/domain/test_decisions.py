@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from registry.db import db, transaction
-from registry.domain import access, aliases, grants, registered_models, stages, tokens, trash
+from registry.domain import access, aliases, grants, model_versions, registered_models, stages, tokens, trash
 from registry.domain.access import OPERATOR, Decision, Grant, Principal, Scope
 from registry.domain.grants import Wanted
 from registry.errors import Forbidden, Invalid, ModelNotFound, VersionNotFound
@@ -395,6 +395,27 @@ def test_what_makes_no_way_is_not_denied() -> None:
     number = make_version(name)
     keeping = sam(allow(APPROVER), deny(PROMOTE, start=[PRODUCTION]))
     move(name, number, PRODUCTION, keeping, archive_others=True)
+
+
+def test_what_stands_in_production_is_deleted_only_by_who_may_have_it_leave() -> None:
+    owner = known(CONTRIBUTOR)
+    name = make_model(owner)
+    for stage in (STAGING, PRODUCTION):
+        make_version(name, stage=stage)
+    with transaction(owner) as session:
+        model_versions.delete(session, owner, name, 1)
+    with pytest.raises(Forbidden, match=r"'promote' on '.*' from Production"), transaction(owner) as session:
+        model_versions.delete(session, owner, name, 2)
+    with pytest.raises(Forbidden, match=r"'promote' on '.*' from Production"), transaction(owner) as session:
+        registered_models.delete(session, owner, name)
+    keeping = sam(allow(APPROVER), deny(PROMOTE, start=[PRODUCTION]))
+    with pytest.raises(Forbidden), transaction(keeping) as session:
+        model_versions.delete(session, keeping, name, 2)
+    leaving = sam(allow(APPROVER), deny(PROMOTE, to=[PRODUCTION]))
+    with transaction(leaving) as session:
+        model_versions.delete(session, leaving, name, 2)
+    with transaction(owner) as session:
+        registered_models.delete(session, owner, name)
 
 
 def test_a_stranger_to_the_tables_owns_nothing() -> None:
