@@ -3,6 +3,7 @@
 The file is TOML (`[[issuers]]`) or JSON (`{"issuers": [...]}`). What is not right there stops the start with one line.
 """
 
+import itertools
 import json
 import re
 import tomllib
@@ -145,7 +146,22 @@ def load(path: Path | None) -> tuple[Issuer, ...]:
     for field in ("issuer", "name"):
         if len({getattr(one, field) for one in found}) < len(found):
             raise ConfigError(f"{where}: two issuers have the same {field}: make one of them.")
+    check_prefixes(where, found)
     return found
+
+
+def check_prefixes(where: str, issuers: tuple[Issuer, ...]) -> None:
+    """See to it that no issuer can name a group as another one's are named here.
+
+    :raises ConfigError: the prefix of one begins as that of another.
+    """
+    naming = sorted((one for one in issuers if one.groups_claim), key=lambda one: one.group_prefix)
+    for first, second in itertools.pairwise(naming):  # if any two of them clash, then two that are neighbours
+        if second.group_prefix.startswith(first.group_prefix):
+            raise ConfigError(
+                f"{where}: the group_prefix '{first.group_prefix}' of '{first.name}' begins that of '{second.name}': "
+                "each could name groups of the other. Give them others."
+            )
 
 
 def document(path: Path) -> Any:

@@ -94,7 +94,8 @@ class KeySet:
 
 def usable(jwk: dict[str, Any], algorithms: tuple[str, ...]) -> list[PyJWK]:
     """A key for each of the algorithms that it can verify; none if it is for something else, or broken."""
-    if jwk.get("use", "sig") != "sig" or "verify" not in (jwk.get("key_ops") or ["verify"]):
+    meant_for = jwk.get("key_ops") or ["verify"]
+    if jwk.get("use", "sig") != "sig" or not isinstance(meant_for, list) or "verify" not in meant_for:
         return []
     public = {name: value for name, value in jwk.items() if name not in PRIVATE}
     found = []

@@ -108,6 +108,36 @@ def test_what_is_not_right_is_said_in_one_line_with_its_place(
 
 
 @pytest.mark.parametrize(
+    ("prefixes", "good"),
+    [
+        (("", "ci/"), False),
+        (("corp", "corp/"), False),
+        (("ours/", "ours/"), False),
+        (("b/", "a/", "b/c/"), False),
+        (("a/", "b/", ""), False),
+        (("corp/", "ci/"), True),
+        (("", None), True),
+    ],
+)
+def test_no_issuer_names_groups_of_another(tmp_path: Path, prefixes: tuple[str | None, ...], *, good: bool) -> None:
+    issuers = [
+        LEAST | {"issuer": f"https://{number}.example", "name": f"i{number}"} | naming(prefix)
+        for number, prefix in enumerate(prefixes)
+    ]
+    file = written(tmp_path, json.dumps({"issuers": issuers}))
+    if good:
+        assert len(load(file)) == len(prefixes)
+    else:
+        with pytest.raises(ConfigError, match="could name groups of the other"):
+            load(file)
+
+
+def naming(prefix: str | None) -> dict[str, str]:
+    """The settings of an issuer that names groups; None: of one that does not."""
+    return {} if prefix is None else {"groups_claim": "groups", "group_prefix": prefix}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("a.json", "{", "is no json"),

@@ -231,7 +231,7 @@ def test_a_key_that_is_too_short_is_not_believed(local: LocalIssuer, signing: Ke
 
 @pytest.mark.parametrize(
     "changed",
-    [{"use": "enc"}, {"key_ops": ["sign"]}, {"alg": "RS512"}, {"kty": "EC"}, {"n": "AA"}, {"n": None}],
+    [{"use": "enc"}, {"key_ops": ["sign"]}, {"key_ops": 7}, {"alg": "RS512"}, {"kty": "EC"}, {"n": "AA"}, {"n": None}],
     ids=str,
 )
 def test_a_key_for_something_else_verifies_nothing(local: LocalIssuer, signing: Keys, changed: dict[str, Any]) -> None:
