@@ -4,7 +4,7 @@ import secrets
 
 from sqlalchemy import text
 
-from registry.db import transaction
+from registry.db import take_time, transaction
 from registry.domain import access, model_versions, registered_models, stages
 from registry.domain.access import OPERATOR, Principal
 from registry.vocabulary import Role, Stage
@@ -56,7 +56,7 @@ def make_events(count: int, streams: int = 1) -> list[str]:
     """
     names = [make_model() for _ in range(streams)]
     with transaction(OPERATOR) as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
+        take_time(session, 600_000)
         session.execute(
             text(
                 "INSERT INTO registry.registered_model_tags SELECT m.id, 'key-' || n, 'value ' || n "
