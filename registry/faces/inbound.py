@@ -79,6 +79,7 @@ def caller() -> Principal:
     :raises TooManyAttempts: the same, and not for the first time.
     """
     if not current_app.config["REGISTRY"].auth:
+        check_addressed_here()
         return ANONYMOUS
     secret = given_secret()
     if not secret:
@@ -98,6 +99,20 @@ def caller() -> Principal:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal
+
+
+def check_addressed_here() -> None:
+    """Let nobody in without a credential who calls this machine by a name that others give it.
+
+    The owner of any name can have it lead to this machine. A browser then takes his page for one of ours, and lets it
+    read and send what it likes (DNS rebinding).
+
+    :raises Unauthenticated: the host is not one that only this machine has.
+    """
+    if not remote.is_loopback(request.host):
+        raise Unauthenticated(
+            "This registry is open to its own machine alone (REGISTRY_AUTH=off): address it as localhost or 127.0.0.1."
+        )
 
 
 def vouched_for(issuers: Issuers, secret: str) -> Principal:

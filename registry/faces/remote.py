@@ -27,6 +27,12 @@ def address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
     return peer if found is None else str(found)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is one that only this machine has."""
+    found = parsed(host)
+    return host.partition(":")[0].lower() == "localhost" if found is None else found.is_loopback
+
+
 def parsed(text: str) -> Address | None:
     """An address, also one with a port behind it; one of IPv4 that is dressed as IPv6 as what it is."""
     bare = text.strip()

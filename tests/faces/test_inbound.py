@@ -76,6 +76,31 @@ def test_without_authentication_everybody_is_anonymous_and_the_log_says_so(datab
         assert event["actor"] == {"id": "anonymous", "name": "anonymous"}
 
 
+HOSTS = {
+    "localhost": 200,
+    "localhost:5000": 200,
+    "LOCALHOST": 200,
+    "127.0.0.1:5000": 200,
+    "[::1]:5000": 200,
+    "rebound.example": 401,
+    "rebound.example:5000": 401,
+    "localhost.rebound.example": 401,
+    "192.0.2.1": 401,
+    "[::1": 401,
+}
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1/models", "/api/2.0/mlflow/registered-models/search"])
+def test_without_authentication_only_names_that_this_machine_alone_has_are_answered(
+    database_url: str, prefix: str
+) -> None:
+    """Or else a page of another site could call it in the browser of somebody who works here."""
+    with application(Settings(database_url=database_url, auth=False)) as app:
+        client = app.test_client()
+        answers = {host: client.get(prefix, headers={"Host": host}).status_code for host in HOSTS}
+    assert answers == HOSTS
+
+
 def test_a_request_id_is_taken_over_and_given_back_and_recorded(client: FlaskClient) -> None:
     name = unique()
     answer = client.post("/api/v1/models", json={"name": name}, headers={"X-Request-ID": "ci-run-4711"})
