@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, post_dump, validate, validates_
 
 from registry.domain.names import COMMENT_MAX, DESCRIPTION_MAX, HIGHEST_NUMBER, NAME_MAX, REASON_MAX
 from registry.faces.rest import errors
-from registry.faces.rest.wire import PAGE_MAX, Answer, Input, NextPage, PageQuery, Text, Time, flag, positive, stage
+from registry.faces.rest.wire import PAGE_MAX, Answer, Flag, Input, NextPage, PageQuery, Text, Time, positive, stage
 from registry.vocabulary import Action, Effect, Permission, Role, Stage
 
 HIGHEST_POSITION = 2**63 - 1
@@ -72,7 +72,7 @@ class CreateVersion(Input):
     digest = Text(load_default=None, allow_none=True)
     tags = fields.Dict(keys=Text(), values=Text(), load_default=dict)
     stage = stage()
-    archive_existing = flag()
+    archive_existing = Flag()
     expected_current = positive(allow_none=True)
     reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
 
@@ -92,7 +92,7 @@ class Rollback(Input):
 
     reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=REASON_MAX))
     expected_current = positive(allow_none=True)
-    dry_run = flag(load_default=False)
+    dry_run = Flag(load_default=False)
 
 
 class Transition(Rollback):
@@ -102,7 +102,7 @@ class Transition(Rollback):
     """
 
     to = stage(required=True)
-    archive_existing = flag(load_default=False)
+    archive_existing = Flag(load_default=False)
 
 
 class Restore(Input):
@@ -129,7 +129,7 @@ class CreateToken(Input):
     role = fields.Enum(Role, by_value=True, required=True)
     models = fields.List(Text(), load_default=None, allow_none=True)
     stages = fields.List(fields.Enum(Stage, by_value=True), load_default=None, allow_none=True)
-    with_grant = flag(load_default=False)
+    with_grant = Flag(load_default=False)
     description = Text(load_default=None, allow_none=True)
     expires_at = Time(load_default=None, allow_none=True)
 

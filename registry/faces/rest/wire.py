@@ -1,6 +1,7 @@
 """How our own face reads requests: one schema for the body or the query, unknown fields refused by name."""
 
 import functools
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlencode
@@ -93,9 +94,13 @@ def stage(**options: Any) -> fields.Enum[Stage]:
     return fields.Enum(Stage, by_value=True, **options)
 
 
-def flag(**options: Any) -> fields.Boolean:
-    """True or false, and nothing that could be taken for it."""
-    return fields.Boolean(truthy={True}, falsy={False}, **options)
+class Flag(fields.Boolean):
+    """True or false, and nothing that could be taken for it: to Python 1 and 0.0 equal them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 def positive(**options: Any) -> fields.Integer:

@@ -156,3 +156,13 @@ def test_pages_link_to_the_next_one_which_keeps_the_question(client: FlaskClient
         pages.append([event["version"] for event in answer["items"]])
         path = answer["next"]
     assert pages == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, "true", "false", "on", None, [], {}])
+@pytest.mark.parametrize("field", ["archive_existing", "dry_run"])
+def test_what_is_not_true_or_false_is_no_flag(client: FlaskClient, field: str, value: object) -> None:
+    name = make_model()
+    path = f"/api/v1/models/{name}/versions/{make_version(name)}/transitions"
+    answer = client.post(path, json={"to": "Staging", field: value})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.get_json()["errors"]] == [field]
