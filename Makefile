@@ -63,7 +63,7 @@ bench-quick: $(VENV)/.dev ## measure in two minutes, on a small registry, and pr
 chaos: $(VENV)/.dev ## break the service in every way under load, in a quarter of an hour (ARGS=--soak: and an hour)
 	$(BIN)/python -m chaos --report chaos/RESULTS.md $(ARGS)
 
-chaos-quick: $(VENV)/.dev ## the same in a minute and a half
+chaos-quick: $(VENV)/.dev ## the same in a short form
 	$(BIN)/python -m chaos --quick $(ARGS)
 
 audit: $(VENV)/.dev ## ask the package index whether what the locks name has known weaknesses
