@@ -6,6 +6,7 @@ from flask import Flask
 
 from registry import config, db, faces, tracing
 from registry.config import ConfigError, Settings
+from registry.faces import kept
 from registry.identity.issuers import load
 from registry.identity.verifying import Issuers
 from registry.metrics.board import Board
@@ -32,7 +33,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     meters = app.extensions["meters"] = Meters(Board(parts(settings.workers)))
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
-    tracing.install(app, os.environ)
+    traced = tracing.install(app, os.environ)
     app.extensions["issuers"] = Issuers(load(settings.oidc_file))
     faces.register(app)
+    kept.install(app, 0 if traced else settings.kept_answers_mb)  # each request that is traced has its spans
     return app

@@ -7,23 +7,40 @@ that, and refuses a write that comes without.
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from select import POLLIN, poll
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from flask import Flask, current_app, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Text, bindparam, cast, event, func, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from flask_sqlalchemy.session import Session as FlaskSession
+from psycopg2 import Error as DriverError
+from sqlalchemy import Connection, Engine, Text, bindparam, cast, event, func, select
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, silence
+from registry import outcome, silence
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
 
-db = SQLAlchemy()
+
+class ReadingSession(FlaskSession):
+    """A session that reads outside of transactions: a question is one round trip, and sees what is committed by then.
+
+    Changes have a transaction around them, and so do the questions in it.
+    """
+
+    def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:
+        """The engine for the next statement."""
+        engine = super().get_bind(*args, **options)
+        return engine if self.info.get(CHANGES) else at_once(engine)
+
+
+db = SQLAlchemy(session_options={"class_": ReadingSession})
 
 # What PostgreSQL reports when the fault is neither the caller's nor lasting. Source: PostgreSQL manual, appendix A.
 PASSING_CLASSES = ("08", "40", "53", "57")  # connection, rollback, resources, operator intervention
@@ -31,7 +48,13 @@ LOST = ("08", "57P")  # the connection is gone: by an accident, or because the s
 LOCK_NOT_AVAILABLE = "55P03"
 READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 
+AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+FAULTS = (DriverError, SQLAlchemyError)
+"""What `ask` raises: of the driver, or of the pool."""
+
 # What a session knows of the transaction that stands open in it.
+HEADS = "heads"  # heads of streams that were read: see domain/heads.py
+CHANGES = "changes"  # it is not only read
 TOLD = "told"  # what the database was told last: actor, credential, request id, reason
 BROKEN = "broken"  # a block inside it has failed
 WROTE = "wrote"  # something was written since its receipts were asked for
@@ -72,27 +95,110 @@ def init(app: Flask, settings: Settings, url: str, pool: type[QueuePool] = Queue
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings) | {"poolclass": pool}
     app.extensions.setdefault("watchers", [])
     db.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "checkout", refuse_ended)
+        event.listen(db.engine, "checkin", begin_again)
     app.teardown_appcontext(leave)  # those that were named last come first: before the session is removed
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """How connections are pooled, and after how long the server or the network is given up on."""
+    limits = {
+        "statement_timeout": settings.statement_timeout_ms,
+        "lock_timeout": settings.lock_timeout_ms,
+        "idle_in_transaction_session_timeout": settings.statement_timeout_ms * 2,
+        "timezone": "UTC",
+    }
     return {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_timeout": settings.connect_timeout_seconds,
-        "pool_pre_ping": True,
         "hide_parameters": True,  # traces of faults stand in logs, and values are what users sent us
         "connect_args": {
             "connect_timeout": int(settings.connect_timeout_seconds),
             "application_name": "model-registry",
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            **limits.connect_args(settings),
+            **silence.connect_args(longest_silence(settings)),
         },
     }
+
+
+def refuse_ended(connection: Any, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:
+    """Hand no connection out that has ended while it waited: the pool then opens another one in its place.
+
+    A server that ends connections tells them so, and so does the network; to a connection at rest nobody says anything
+    else. So a look whether there is something to read takes the place of a question to the server before each use.
+
+    :raises DisconnectionError: it has ended.
+    """
+    if has_news(connection):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            connection.rollback()
+        except DriverError as error:
+            raise DisconnectionError from error
+
+
+def has_news(connection: Any) -> bool:
+    """Whether the server, or the network, has said something to a connection that has asked nothing."""
+    try:
+        look = poll()
+        look.register(connection.fileno(), POLLIN)  # what went wrong is told unasked
+        return bool(look.poll(0))
+    except (DriverError, OSError, ValueError):
+        return True
+
+
+def at_once(engine: Engine | Connection) -> Engine | Connection:
+    """The same engine, with the same pool, for statements that are committed one by one."""
+    if not isinstance(engine, Engine):
+        return engine
+    found = AT_ONCE.get(engine)
+    if found is None:
+        found = engine.execution_options()
+        event.listen(found, "engine_connect", begin_nothing)
+        AT_ONCE[engine] = found
+    return found
+
+
+def begin_nothing(connection: Connection) -> None:
+    """Have the driver send statements as they are. To set SQLAlchemy's isolation level takes a round trip."""
+    driver: Any = connection.connection.dbapi_connection
+    driver.autocommit = True
+
+
+def begin_again(connection: Any, _: ConnectionPoolEntry) -> None:
+    """Have the driver begin transactions again, once a connection is given back."""
+    if connection is not None and not connection.closed:
+        connection.autocommit = False
+
+
+def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
+    """Ask the database one question in one round trip, outside any transaction and beside all sessions.
+
+    :raises DriverError, SQLAlchemyError: it cannot answer (`FAULTS`); the connection is not used again.
+    """
+    with closing(engine.raw_connection()) as connection:
+        driver: Any = connection.dbapi_connection
+        try:
+            driver.autocommit = True
+            with driver.cursor() as cursor:
+                cursor.execute(question, given)
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except BaseException:
+            connection.invalidate()
+            raise
+        return rows
+
+
+def longest_silence(settings: Settings) -> float:
+    """Seconds after which a server that has not answered is given up: more than any statement of a request may take."""
+    return settings.statement_timeout_ms / 1000 + settings.connect_timeout_seconds
 
 
 def settings_of(session: Session) -> Settings:
@@ -233,6 +339,7 @@ def unaudited(*, dry_run: bool = False) -> Iterator[Session]:
         raise RuntimeError("This would end the transaction that it stands in.")
     try:
         session.rollback()  # ends a read that came before: what follows begins its own transaction
+        session.info[CHANGES] = True
         yield session
         finish(session, dry_run=dry_run)
     except (DBAPIError, PoolTimeoutError) as error:
@@ -244,6 +351,9 @@ def unaudited(*, dry_run: bool = False) -> Iterator[Session]:
     except BaseException:
         abandon(session)
         raise
+    finally:
+        session.info.pop(CHANGES, None)
+        session.info.pop(HEADS, None)  # of before the change
 
 
 def finish(session: Session, *, dry_run: bool) -> None:

@@ -41,7 +41,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA registry FROM PUBLIC, {APP};
 GRANT USAGE ON SCHEMA registry TO {APP}, {AUDIT_OWNER}, {SEALER}, {READER};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA registry TO {APP};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA registry TO {APP};
-GRANT EXECUTE ON FUNCTION registry.lexemes(text) TO {APP};
+GRANT EXECUTE ON FUNCTION registry.lexemes(text), registry.standing(bytea, text[]) TO {APP};
 -- Grants are given and taken away, and never another one from then on.
 REVOKE UPDATE ON registry.grants FROM {APP};
 -- What triggers write, and what an upgrade writes, the service reads.

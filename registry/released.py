@@ -67,6 +67,7 @@ FUNCTIONS = {
     "audit_guard.table_of(oid,oid)": "570e7962768d6e17be06ea782c1abc0be06070c6ffe4f9a84a128d8fc6ecd098",
     "audit_guard.tell(text,text[])": "d19d8d6a4a8a6655540fb4e31a8f38d4bb2e07cebb94cfd38a1f479891cee243",
     "registry.lexemes(text)": "90c921966253ae8b87e821312f027e84f42e412c1c93301697a2bc5f0525ff8a",
+    "registry.standing(bytea,text[])": "6dd8203cbdc7efcb7ae06b398bc06233befa1750c37dd78b29f4115f13cbbdd7",
     "registry.track_alias()": "6dbcf3b9d67013529a075a02b9d275d691e9a224fbf8c84a7621148f71725736",
     "registry.track_name()": "80a0c764755d9728073785c1279ad3a842c4fbdf76e7dbc2543c35100e69fdce",
     "registry.track_stage()": "0e0dbd99da01c4cb39e2b1bfc3177ee6f13daad6d78d03b44bf534d2e0443888",

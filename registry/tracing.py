@@ -54,16 +54,17 @@ def wanted(environ: Mapping[str, str]) -> bool:
     return True
 
 
-def install(app: Flask, environ: Mapping[str, str]) -> None:
-    """Trace the requests of an application, if the environment says so."""
+def install(app: Flask, environ: Mapping[str, str]) -> bool:
+    """Trace the requests of an application, if the environment says so; return whether it does."""
     if not wanted(environ):
-        return
+        return False
     tracing = Tracing(environ.get("OTEL_SERVICE_NAME") or "model-registry")
     app.before_request(tracing.begin)
     app.after_request(tracing.answered)
     app.teardown_request(tracing.end)
     with app.app_context():
         tracing.watch(db.engine)
+    return True
 
 
 class Tracing:

@@ -30,14 +30,12 @@ MAY_IMPORT = {
     "ledger": set(),
     "facts": {"vocabulary"},
     "silence": set(),
-    "limits": {"config", "silence"},
     "outcome": set(),
-    "db": {"config", "errors", "facts", "limits", "silence", "outcome"},
+    "db": {"config", "errors", "facts", "silence", "outcome"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "identity", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
-    | {"limits", "posture", "schema", "sealing"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing", "identity"},
     "tracing": {"config", "db", "faces"},
     "app": {"config", "db", "faces", "identity", "metrics", "tracing"},
 }

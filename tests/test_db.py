@@ -1,18 +1,24 @@
 """Transactions: one inside another joins it, and a dry run does everything and keeps nothing."""
 
+from typing import Any
+
 import pytest
+from flask import Flask
+from psycopg2 import Error as DriverError
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from registry.config import Settings
-from registry.db import db, transaction, unaudited
+from registry.db import ask, db, transaction, unaudited
 from registry.domain import audit, registered_models, stages, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound, Unavailable
 from registry.vocabulary import Role, Stage
-from tests.conftest import application
+from tests.conftest import application, superuser
 from tests.factories import make_model, make_version, trusted
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -160,3 +166,53 @@ def test_what_users_sent_does_not_stand_in_the_trace_of_a_fault() -> None:
         db.session.execute(text("SELECT length(:words) / 0"), {"words": "a secret of somebody's"})
     assert "secret" not in str(fault.value)
     db.session.rollback()
+
+
+def status() -> int:
+    driver: Any = db.session.connection().connection.dbapi_connection
+    return int(driver.info.transaction_status)
+
+
+def test_reading_begins_no_transaction_and_a_change_does() -> None:
+    db.session.rollback()
+    db.session.execute(text("SELECT 1"))
+    assert status() == TRANSACTION_STATUS_IDLE
+    with transaction(OPERATOR):
+        assert status() == TRANSACTION_STATUS_INTRANS
+    db.session.execute(text("SELECT 1"))
+    assert status() == TRANSACTION_STATUS_IDLE
+    with unaudited() as session:
+        session.execute(text("SELECT 1"))
+        assert status() == TRANSACTION_STATUS_INTRANS
+    db.session.rollback()
+    with db.engine.connect() as connection:  # the pool hands the same one out again
+        connection.execute(text("SELECT 1"))
+        driver: Any = connection.connection.dbapi_connection
+        assert driver.info.transaction_status == TRANSACTION_STATUS_INTRANS
+
+
+def test_one_question_takes_no_transaction_and_gives_its_connection_back() -> None:
+    db.session.rollback()
+    pool = db.engine.pool
+    assert isinstance(pool, QueuePool)
+    before = pool.checkedout()
+    assert ask(db.engine, "SELECT %s + 1", 2) == [(3,)]
+    with pytest.raises(DriverError):
+        ask(db.engine, "SELECT 1 / %s", 0)
+    assert pool.checkedout() == before
+
+
+def test_no_connection_is_handed_out_that_has_ended_meanwhile(app: Flask) -> None:
+    with application(app.config["REGISTRY"]) as other, other.app_context():
+        [[pid]] = ask(db.engine, "SELECT pg_backend_pid()")
+        assert ask(db.engine, "SELECT pg_backend_pid()") == [(pid,)]
+        with superuser() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        assert ask(db.engine, "SELECT pg_backend_pid()") != [(pid,)]
+
+
+def test_a_connection_with_news_that_still_lives_is_used_on(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with application(app.config["REGISTRY"]) as other, other.app_context():
+        [[pid]] = ask(db.engine, "SELECT pg_backend_pid()")
+        monkeypatch.setattr("registry.db.has_news", lambda _: True)
+        assert ask(db.engine, "SELECT pg_backend_pid()") == [(pid,)]

@@ -10,8 +10,6 @@ revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
-# No release ever changed a digest.
-serves = "0009"
 
 
 def upgrade() -> None:

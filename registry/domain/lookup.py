@@ -25,7 +25,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from registry.domain import labels, names
+from registry.domain import heads, labels, names
 from registry.errors import ModelNotFound, VersionNotFound
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
@@ -55,6 +55,7 @@ def live_versions() -> Select[Any]:
     """The question for the versions of the model called `:name`, with all that is shown of them: see `shown`."""
     return (
         labels.with_labels(select(ModelVersion), ModelVersion)
+        .add_columns(heads.of_model(ModelVersion.model_id))
         .join(ModelVersion.model)
         .where(
             RegisteredModel.name == bindparam("name"),
@@ -69,7 +70,12 @@ def live_versions() -> Select[Any]:
 def shown(session: Session, question: Select[Any], **values: object) -> ModelVersion | None:
     """The version that a question of `live_versions` finds, with its tags and aliases."""
     row = session.execute(question, values).one_or_none()
-    return None if row is None else labels.labelled(row)
+    if row is None:
+        return None
+    *found, head = row
+    version = labels.labelled(found)
+    heads.note(session, f"model:{version.model_id}", head)
+    return version
 
 
 def find_version(session: Session, name: str, number: int) -> ModelVersion:
@@ -122,9 +128,11 @@ def newest_of(session: Session, name: str, stages: Sequence[Stage]) -> list[Mode
     rows = session.execute(NEWEST_OF, {"name": name, "stages": once}).all()
     if not rows:
         raise ModelNotFound(name)
-    versions = [labels.labelled(found) for _, *found in rows if found[0] is not None]
+    model, *_, head = rows[0]
+    heads.note(session, f"model:{model.id}", head)
+    versions = [labels.labelled(found) for _, *found, _ in rows if found[0] is not None]
     for version in versions:
-        set_committed_value(version, "model", rows[0][0])
+        set_committed_value(version, "model", model)
     return versions
 
 
@@ -144,6 +152,7 @@ def newest_of_one() -> Select[Any]:
     top = newest_in(RegisteredModel.id, stage.c.stage)
     entity = aliased(ModelVersion, top)
     question = labels.with_labels(select(RegisteredModel, entity), entity).select_from(RegisteredModel)
+    question = question.add_columns(heads.of_model(RegisteredModel.id))
     named = (RegisteredModel.name == bindparam("name"), RegisteredModel.deleted_at.is_(None))
     return question.outerjoin(stage, true()).outerjoin(top, true()).where(*named).order_by(top.c.number)
 
@@ -192,7 +201,7 @@ NEWEST = settled(newest_of_each())
 NEWEST_OF = settled(newest_of_one())
 BY_NAME = settled(live_models().where(RegisteredModel.name == bindparam("name")))
 LABELLED = settled(
-    labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name"))).execution_options(
-        populate_existing=True
-    )
+    labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name")))
+    .add_columns(heads.of_model(RegisteredModel.id))
+    .execution_options(populate_existing=True)
 )

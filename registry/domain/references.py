@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.domain import access, lookup, names, principals, proofs, visible
+from registry.domain import access, heads, lookup, names, principals, proofs, visible
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
 from registry.domain.proofs import Evidence, Named
@@ -151,9 +151,11 @@ def resolve(
         row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
-    version, number, stage, since, by, called, *opened = row
+    version, number, stage, since, by, called, head, head_of_actor, *opened = row
     if version is None:
         raise Purged(reference.name, number)
+    heads.note(session, f"model:{version.model_id}", head)
+    heads.note(session, by, head_of_actor)
     event = proofs.evidence(session, [Named(*opened)], prove=prove)[0] if prove or at is not None else None
     return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at, event)
 
@@ -196,8 +198,9 @@ def question_of(kind: str, *, timed: bool) -> Select[*tuple[Any, ...]]:
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
     moved = (picked.c.number, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
+    now = (heads.of_model(picked.c.model_id), heads.of(AuditEvent.actor))
     question = (
-        select(ModelVersion, *moved, *proofs.NAMED)
+        select(ModelVersion, *moved, *now, *proofs.NAMED)
         .select_from(picked)
         .outerjoin(ModelVersion, own)
         .join(AuditEvent, opening)

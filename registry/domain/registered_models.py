@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from registry.db import settings_of
-from registry.domain import access, labels, lookup, names
+from registry.domain import access, heads, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
 from registry.tables import (
@@ -89,7 +89,9 @@ def detail(session: Session, name: str) -> ModelDetail:
     row = session.execute(lookup.LABELLED, {"name": name}).one_or_none()
     if row is None:
         raise ModelNotFound(name)
-    model = labels.labelled_model(row)
+    *found, head = row
+    model = labels.labelled_model(found)
+    heads.note(session, f"model:{model.id}", head)
     return ModelDetail(model, lookup.newest(session, [model], list(Stage)))
 
 

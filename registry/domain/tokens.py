@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, not_, or_, select, update
+from sqlalchemy import Engine, Select, and_, func, not_, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
-from registry.db import settings_of
-from registry.domain import access, administrators, granted, lookup, names, paging, patterns, principals
+from registry.db import ask, settings_of
+from registry.domain import access, administrators, granted, names, paging, patterns, principals
 from registry.domain.access import Principal, Scope
 from registry.domain.paging import Key, Page
 from registry.errors import Invalid, TokenNotFound
@@ -272,12 +272,33 @@ def accept_given(session: Session, operator: Principal, given: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What the database says of a token that is good, and of the streams that were asked for with it.
+
+    `authority` is all that decides what the token may be used for: as long as it is the same, the same is allowed.
+    `heads`: of each stream the hash of its last event, which no other state of it ever has; None of one without events.
+    """
+
+    authority: tuple[Any, ...]
+    last_used_at: datetime | None
+    heads: dict[str, bytes | None]
+
+    @property
+    def note_use(self) -> bool:
+        """Whether it is time to note that the token was used."""
+        return self.last_used_at is None or self.last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a token, and whether it is time to note that it was used."""
+    """Who holds a token."""
 
     principal: Principal
     token_id: int
-    note_use: bool
+    standing: Standing
+
+
+STANDING = text("SELECT * FROM registry.standing(:digest, '{}')")
 
 
 def authenticate(session: Session, secret: str) -> Holder | None:
@@ -285,15 +306,41 @@ def authenticate(session: Session, secret: str) -> Holder | None:
 
     The look-up is by digest, so how long it takes says nothing about how near a guess came.
     """
-    row = session.execute(HOLDER, {"digest": digest(secret)}).one_or_none()
-    if row is None:
-        return None
-    token_id, role, models, stages, last_used_at, principal_id, name, grants = row
-    scope = Scope(Role(role), None if models is None else tuple(models), granted.stages_of(stages))
-    identity, credential = principals.actor_id(principal_id), f"token:{token_id}"
-    principal = Principal(identity, name, credential, grants=granted.read(grants, name), scope=scope)
-    stale = last_used_at is None or last_used_at < datetime.now(UTC) - NOTE_USE_EVERY
-    return Holder(principal, token_id, note_use=stale)
+    row = session.execute(STANDING, {"digest": digest(secret)}).one_or_none()
+    return None if row is None else holder(standing_of(row, ()))
+
+
+def standing(engine: Engine, token: bytes, streams: Sequence[str]) -> Standing | None:
+    """What the database says of the token with this digest, and of these streams; None if the token is not good.
+
+    In one round trip, outside any transaction.
+
+    :raises Exception: one of `db.FAULTS`, where it cannot be asked now.
+    """
+    rows = ask(engine, "SELECT * FROM registry.standing(%s, %s::text[])", token, list(streams))
+    return standing_of(rows[0], streams) if rows else None
+
+
+def standing_of(row: Sequence[Any], streams: Sequence[str]) -> Standing:
+    """A row of the database's function, with the streams in the order in which they were asked for."""
+    token_id, role, models, stages, number, name, grants, last_used_at, heads = row
+    authority = (token_id, role, listed(models), listed(stages), number, name, grants)
+    hashes = [None if head is None else bytes(head) for head in heads]
+    return Standing(authority, last_used_at, dict(zip(streams, hashes, strict=True)))
+
+
+def listed(words: Sequence[str] | None) -> tuple[str, ...] | None:
+    """An array of the database; None stays all of them."""
+    return None if words is None else tuple(words)
+
+
+def holder(standing: Standing) -> Holder:
+    """Who holds a token, by what the database says of it."""
+    token_id, role, models, stages, number, name, grants = standing.authority
+    scope = Scope(Role(role), models, granted.stages_of(stages))
+    identity, credential = principals.actor_id(number), f"token:{token_id}"
+    found = Principal(identity, name, credential, grants=granted.read(grants, name), scope=scope)
+    return Holder(found, token_id, standing)
 
 
 def spent(session: Session, secret: str) -> tuple[Principal, str] | None:
@@ -311,19 +358,3 @@ def note_use(session: Session, token_id: int) -> None:
     """Note that a token was used: seldom, so that reading does not become writing. Not an event of the log."""
     stale = or_(Token.last_used_at.is_(None), Token.last_used_at < func.now() - NOTE_USE_EVERY)
     session.execute(update(Token).where(Token.id == token_id, stale).values(last_used_at=func.clock_timestamp()))
-
-
-HOLDER = lookup.settled(
-    select(
-        Token.id,
-        Token.role,
-        Token.models,
-        Token.stages,
-        Token.last_used_at,
-        PrincipalRow.id,
-        PrincipalRow.name,
-        granted.as_json(PrincipalRow.id),
-    )
-    .join(Token.principal)
-    .where(Token.digest == bindparam("digest"), *administrators.valid_now())
-)

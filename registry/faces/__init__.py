@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 
 from registry.db import translate
 from registry.errors import RegistryError
-from registry.faces import inbound, measuring, mlflow, rest
+from registry.faces import inbound, kept, measuring, mlflow, rest
 from registry.faces.health import health
 from registry.faces.metrics import prometheus
 from registry.faces.openapi import docs
@@ -20,8 +20,9 @@ MLFLOW_PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 
 def register(app: Flask) -> None:
     """Mount all faces."""
+    app.after_request(kept.keep)  # sees what is sent: they run in the opposite order
     app.before_request(measuring.begin)
-    app.after_request(measuring.end)  # the last to see the answer: they run in the opposite order
+    app.after_request(measuring.end)  # but for that the last to see the answer
     app.teardown_request(measuring.forget)
     app.before_request(inbound.identify)
     app.before_request(inbound.receive)

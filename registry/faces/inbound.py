@@ -3,8 +3,9 @@
 import io
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 from urllib.parse import unquote
 
 from flask import Flask, Response, current_app, g, request
@@ -14,8 +15,9 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from registry.db import db, receipts, transaction, unaudited
-from registry.domain import attempts, identities, names, notes, tokens
+from registry.domain import attempts, identities, names, notes, principals, tokens
 from registry.domain.access import ANONYMOUS, Principal
+from registry.domain.tokens import Standing
 from registry.errors import Forbidden, RegistryError, TooManyAttempts, Unauthenticated, Unavailable
 from registry.faces import remote
 from registry.identity.verifying import Issuers
@@ -26,18 +28,25 @@ REFUSED = 400
 CHALLENGE = 'Bearer realm="model registry", Basic realm="model registry", charset="UTF-8"'
 
 
+STANDING, RESTS_ON = "registry.standing", "registry.rests_on"
+
+
 def identify() -> None:
-    """Give the request an id, the caller's own if it looks like one, and find out where it comes from.
+    """Give the request an id and find out where it comes from."""
+    introduce(request.environ, current_app.config["REGISTRY"].trusted_proxies)
+    g.request_id, g.remote = request.environ["registry.request_id"], request.environ["registry.remote"]
+    g.receipts = {}
+
+
+def introduce(environ: dict[str, Any], trusted: Sequence[remote.Network]) -> None:
+    """Give a request an id, the caller's own if it looks like one, and find out where it comes from.
 
     The access log reads both from the environment.
     """
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-    request.environ["registry.request_id"] = g.request_id
-    trusted = current_app.config["REGISTRY"].trusted_proxies
-    g.remote = remote.address(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), trusted)
-    request.environ["registry.remote"] = g.remote
-    g.receipts = {}
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    environ["registry.request_id"] = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+    environ["registry.remote"] = remote.address(peer, forwarded, trusted)
 
 
 def receive() -> None:
@@ -90,12 +99,14 @@ def caller() -> Principal:
     issuers: Issuers = current_app.extensions["issuers"]
     if issuers.concerns(secret):
         return vouched_for(issuers, secret)
-    holder = tokens.authenticate(db.session(), secret)
+    asked: Standing | None = request.environ.get(STANDING)
+    holder = tokens.holder(asked) if asked else tokens.authenticate(db.session(), secret)
     if holder is None:
         note_spent(secret)
         count_failure(secret)
         raise Unauthenticated("The token is unknown, has expired or was revoked.")
-    if holder.note_use:
+    request.environ[STANDING] = holder.standing
+    if holder.standing.note_use:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal
@@ -175,6 +186,15 @@ def given_secret() -> str | None:
     if given.type == "bearer":
         return given.token
     return given.password if given.type == "basic" else None
+
+
+def rests_on(model_id: int, *actors: str) -> None:
+    """Say that this answer is the same as long as nothing happens to the model of this id, nor to these principals.
+
+    A view says so where all that it answers is recorded in their streams of the audit log; it may then be kept.
+    """
+    known = (actor for actor in actors if actor.startswith(principals.PREFIX))
+    request.environ[RESTS_ON] = (f"model:{model_id}", *known)
 
 
 def concerns(model: str | None) -> None:

@@ -17,11 +17,13 @@ SECONDS = "registry_request_seconds"
 REFUSALS = "registry_refusals"
 TRANSITIONS = "registry_transitions"
 STARTS = "registry_worker_starts"
+KEPT = "registry_kept_answers"
 
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     REQUESTS: ("Requests answered.", ("face", "method", "route", "status")),
     REFUSALS: ("Requests that the registry itself refused, by the rule that did.", ("face", "rule")),
     TRANSITIONS: ("Versions that went from one stage to another, those that made way included.", ("from", "to")),
+    KEPT: ("Answers that were there already: given again, or outdated by a change.", ("outcome",)),
     STARTS: ("Worker processes that began to serve.", ()),
 }
 """What each counter means, and its labels; `_total` comes behind the name."""
@@ -49,6 +51,10 @@ class Meters:
         self.board.add((REQUESTS, face, method, route, str(status)), 1, {0: 1.0})
         slot = bisect_left(BOUNDS, seconds)
         self.board.add((SECONDS, face, route), BUCKETS + 1, {slot: 1.0, BUCKETS: seconds})
+
+    def kept(self, outcome: str) -> None:
+        """Count an answer that was there already."""
+        self.board.add((KEPT, outcome), 1, {0: 1.0})
 
     def refused(self, face: str, rule: str) -> None:
         """Count a refusal."""

@@ -219,7 +219,7 @@ def note_use(token_id: int) -> None:
 def is_due(secret: str) -> bool:
     holder = tokens.authenticate(db.session(), secret)
     assert holder is not None
-    return holder.note_use
+    return holder.standing.note_use
 
 
 @pytest.mark.usefixtures("context")

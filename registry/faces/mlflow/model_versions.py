@@ -8,7 +8,7 @@ from registry.domain import model_versions, names, searching, stages, tags
 from registry.domain.searching import Search
 from registry.errors import Invalid
 from registry.faces.contract import operation
-from registry.faces.inbound import change, reading
+from registry.faces.inbound import change, reading, rests_on
 from registry.faces.mlflow import filters, schemas
 from registry.faces.mlflow.wire import given_input, load
 
@@ -86,7 +86,9 @@ def delete() -> Answer:
 def get() -> Answer:
     """GET model-versions/get."""
     asked = load(schemas.VersionKey)
-    return one(model_versions.get(reading(), g.principal, **asked))
+    found = model_versions.get(reading(), g.principal, **asked)
+    rests_on(found.model_id)
+    return one(found)
 
 
 @operation(

@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import aliases, names, registered_models, searching, tags
 from registry.domain.searching import Search
 from registry.faces.contract import operation
-from registry.faces.inbound import change, reading
+from registry.faces.inbound import change, reading, rests_on
 from registry.faces.mlflow import filters, schemas
 from registry.faces.mlflow.wire import load
 from registry.vocabulary import Stage
@@ -87,7 +87,9 @@ def delete() -> Answer:
 def get() -> Answer:
     """GET registered-models/get."""
     asked = load(schemas.ModelName)
-    return one(registered_models.get(reading(), g.principal, **asked))
+    found = registered_models.get(reading(), g.principal, **asked)
+    rests_on(found.model.id)
+    return one(found)
 
 
 @operation(
@@ -118,6 +120,8 @@ def get_latest_versions() -> Answer:
     asked = load(schemas.GetLatestVersions)
     stages = [names.parse_stage(word) for word in asked["stages"]] or list(Stage)
     found = registered_models.latest_versions(reading(), g.principal, asked["name"], stages)
+    if found:
+        rests_on(found[0].model_id)
     return dict(LATEST.dump({"model_versions": found}))
 
 
@@ -187,6 +191,7 @@ def get_by_alias() -> Answer:
     """GET registered-models/alias."""
     asked = load(schemas.AliasKey)
     version = aliases.get(reading(), g.principal, **asked)
+    rests_on(version.model_id)
     return dict(ONE_VERSION.dump({"model_version": version}))
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import model_versions, stages, transitions
 from registry.domain.model_versions import Amendment
 from registry.faces.contract import operation
-from registry.faces.inbound import change, reading
+from registry.faces.inbound import change, reading, rests_on
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import PageQuery, created, expected, load_body, load_query
 
@@ -50,7 +50,9 @@ def move_in(asked: dict[str, Any]) -> dict[str, Any]:
 )
 def get(name: str, number: int) -> Answer:
     """GET /models/<name>/versions/<number>."""
-    return dict(ONE.dump(model_versions.get(reading(), g.principal, name, number)))
+    found = model_versions.get(reading(), g.principal, name, number)
+    rests_on(found.model_id)
+    return dict(ONE.dump(found))
 
 
 @operation(

@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import registered_models
 from registry.domain.registered_models import Amendment
 from registry.faces.contract import operation
-from registry.faces.inbound import change, concerns, reading
+from registry.faces.inbound import change, concerns, reading, rests_on
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import created, load_body
 
@@ -41,7 +41,9 @@ def create() -> New:
 )
 def get(name: str) -> Answer:
     """GET /models/<name>."""
-    return dict(ONE.dump(registered_models.get(reading(), g.principal, name)))
+    found = registered_models.get(reading(), g.principal, name)
+    rests_on(found.model.id)
+    return dict(ONE.dump(found))
 
 
 @operation(

@@ -6,7 +6,7 @@ from flask import Blueprint, g
 
 from registry.domain import references
 from registry.faces.contract import operation
-from registry.faces.inbound import concerns, reading
+from registry.faces.inbound import concerns, reading, rests_on
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
 
@@ -26,6 +26,8 @@ def resolve() -> dict[str, Any]:
     asked = load_query(schemas.ResolveQuery)
     found = references.resolve(reading(), g.principal, asked["uri"], asked["at"], prove=asked["proof"])
     concerns(found.name)
+    if found.event is None:
+        rests_on(found.version.model_id, found.by.id)
     return dict(RESOLVED.dump(found))
 
 
