@@ -115,6 +115,7 @@ class Action(StrEnum):
     SYSTEM_DDL = "system.ddl"
     AUDIT_ERASE = "audit.erase"
     SYSTEM_RESTORE = "system.restore"
+    SYSTEM_IMPORT = "system.import"
 
 
 SAFE_HEADERS = {

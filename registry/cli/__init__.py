@@ -36,6 +36,8 @@ COMMANDS: Table = {
     "Run a registry": {
         "serve": ("registry.cli.serve:serve", "Serve the registry until Ctrl-C or SIGTERM."),
         "db": ("registry.cli.database:database", "Upgrade or look at the database's schema."),
+        "export": ("registry.cli.bundle:export_bundle", "Write the whole registry to one file, a bundle."),
+        "import": ("registry.cli.bundle:import_bundle", "Bring a bundle into an empty registry."),
         "import-mlflow": (
             "registry.cli.import_mlflow:import_mlflow",
             "Bring over what an MLflow server has.",
