@@ -212,6 +212,16 @@ class Settings:
         "PostgreSQL to use, `postgresql://user:password@host/database`. Without it the service starts one of its own.",
         shown="embedded", secret=True,
     )
+    database_pooler: Literal["none", "transaction"] = _setting(
+        "none", "DATABASE_POOLER", _one_of("none", "transaction"),
+        "`transaction` where `REGISTRY_DATABASE_URL` leads through a pooler in transaction mode, such as PgBouncer.",
+    )
+    direct_database_url: str | None = _setting(
+        None, "DIRECT_DATABASE_URL", _database_url,
+        "The same database around the pooler, for what needs a session of its own: the sealer, `registry db upgrade` "
+        "and `registry audit verify --db`.",
+        shown="as `REGISTRY_DATABASE_URL`", secret=True,
+    )
     data_dir: Path = _setting(  # noqa: RUF009 (a field, and immutable)
         Path("registry-data"), "DATA_DIR", _directory, "Directory of the embedded PostgreSQL's files."
     )
@@ -361,6 +371,11 @@ class Settings:
                 f"REGISTRY_AUTH=off would open the registry to everyone who can reach {self.host}: "
                 "remove it, or set REGISTRY_HOST=127.0.0.1."
             )
+        if self.database_url is None and (self.direct_database_url or self.database_pooler != "none"):
+            raise ConfigError(
+                "REGISTRY_DATABASE_POOLER and REGISTRY_DIRECT_DATABASE_URL say how a database of yours is reached: "
+                "set REGISTRY_DATABASE_URL too, or remove them."
+            )
         if 0 < self.token_days_max < self.token_days:
             raise ConfigError(
                 f"REGISTRY_TOKEN_DAYS={self.token_days} is more than REGISTRY_TOKEN_DAYS_MAX={self.token_days_max}: "
@@ -403,6 +418,22 @@ def database_url(settings: Settings) -> str:
             "or start the service with `registry serve`, which brings one of its own."
         )
     return settings.database_url
+
+
+def direct(settings: Settings) -> Settings:
+    """Return the settings for what needs a session of its own: they lead around the pooler, if there is one.
+
+    :raises ConfigError: there is one, and nobody has said what leads around it.
+    """
+    if settings.direct_database_url is not None:
+        around = settings.direct_database_url
+        return dataclasses.replace(settings, database_url=around, direct_database_url=None, database_pooler="none")
+    if settings.database_pooler != "none":
+        raise ConfigError(
+            "REGISTRY_DIRECT_DATABASE_URL is not set: the sealer (unless REGISTRY_SEALER=off), upgrades and "
+            "verification need a session of their own, which a pooler in transaction mode does not give."
+        )
+    return settings
 
 
 def with_driver(url: URL) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import outcome, silence
+from registry import limits, outcome, silence
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
@@ -103,12 +103,6 @@ def init(app: Flask, settings: Settings, url: str, pool: type[QueuePool] = Queue
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """How connections are pooled, and after how long the server or the network is given up on."""
-    limits = {
-        "statement_timeout": settings.statement_timeout_ms,
-        "lock_timeout": settings.lock_timeout_ms,
-        "idle_in_transaction_session_timeout": settings.statement_timeout_ms * 2,
-        "timezone": "UTC",
-    }
     return {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
@@ -117,12 +111,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "connect_args": {
             "connect_timeout": int(settings.connect_timeout_seconds),
             "application_name": "model-registry",
-            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            **silence.connect_args(longest_silence(settings)),
+            **limits.connect_args(settings),
         },
     }
 
@@ -194,11 +187,6 @@ def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
             connection.invalidate()
             raise
         return rows
-
-
-def longest_silence(settings: Settings) -> float:
-    """Seconds after which a server that has not answered is given up: more than any statement of a request may take."""
-    return settings.statement_timeout_ms / 1000 + settings.connect_timeout_seconds
 
 
 def settings_of(session: Session) -> Settings:

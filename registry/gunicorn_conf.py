@@ -6,12 +6,13 @@ For those who run gunicorn themselves, with a database of their own; `registry s
 import os
 import sys
 
-from registry import schema, server
+from registry import limits, schema, server
 from registry.config import ConfigError, database_url, from_env
 
 try:
     SETTINGS = from_env(os.environ)
     PROBLEMS = schema.check(database_url(SETTINGS), connect_timeout=SETTINGS.connect_timeout_seconds)
+    PROBLEMS = PROBLEMS or limits.check(SETTINGS)
 except ConfigError as error:
     PROBLEMS = [str(error)]
 if PROBLEMS:

@@ -30,12 +30,14 @@ MAY_IMPORT = {
     "ledger": set(),
     "facts": {"vocabulary"},
     "silence": set(),
+    "limits": {"config", "silence"},
     "outcome": set(),
-    "db": {"config", "errors", "facts", "silence", "outcome"},
+    "db": {"config", "errors", "facts", "limits", "silence", "outcome"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "identity", "ledger"},
-    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "schema", "posture", "sealing", "identity"},
+    "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
+    | {"limits", "posture", "schema", "sealing"},
     "tracing": {"config", "db", "faces"},
     "app": {"config", "db", "faces", "identity", "metrics", "tracing"},
 }

@@ -119,6 +119,9 @@ def test_a_good_value_is_taken(variable: str, value: str, field: str, expected: 
         ({"REGISTRY_LOG_LEVEL": "loud"}, "one of debug, info, warning, error"),
         ({"REGISTRY_ADMIN_TOKEN_FILE": "/does/not/exist"}, "cannot be read"),
         ({"REGISTRY_PORT_FILE": "/etc/hostname"}, "is not a setting"),
+        ({"REGISTRY_DATABASE_POOLER": "session"}, "must be one of none, transaction"),
+        ({"REGISTRY_DATABASE_POOLER": "transaction"}, "set REGISTRY_DATABASE_URL too"),
+        ({"REGISTRY_DIRECT_DATABASE_URL": "postgresql://u@h/d"}, "set REGISTRY_DATABASE_URL too"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], telling: str) -> None:
@@ -189,6 +192,15 @@ def test_variables_of_the_tests_are_left_alone() -> None:
 def test_a_service_without_a_database_says_where_one_comes_from() -> None:
     with pytest.raises(ConfigError, match="registry serve"):
         config.database_url(Settings())
+
+
+def test_what_needs_a_session_of_its_own_goes_around_a_pooler() -> None:
+    pooled = {"REGISTRY_DATABASE_URL": "postgresql://u@pooler/d", "REGISTRY_DATABASE_POOLER": "transaction"}
+    around = config.direct(from_env(pooled | {"REGISTRY_DIRECT_DATABASE_URL": "postgresql://s@server/d"}))
+    assert (around.database_url, around.database_pooler) == ("postgresql+psycopg2://s@server/d", "none")
+    assert config.direct(plain := from_env({"REGISTRY_DATABASE_URL": "postgresql://u@server/d"})) == plain
+    with pytest.raises(ConfigError, match="REGISTRY_DIRECT_DATABASE_URL is not set"):
+        config.direct(from_env(pooled))
 
 
 def test_the_readme_lists_exactly_the_settings_that_there_are() -> None:

@@ -122,7 +122,28 @@ def test_a_release_from_before_the_oldest_that_is_served_does_not_start(
 
 
 def test_every_upgrade_leaves_its_note(url: str) -> None:
-    assert note_of(url) == f"{schema.head()} serves {schema.head()}"
+    assert note_of(url) == f"{schema.head()} serves {max(said().values())}"
+
+
+def said() -> dict[str, str]:
+    """From which revision on code works after each migration, by what they say themselves."""
+    revisions = schema._scripts().walk_revisions()
+    return {each.revision: getattr(each.module, "serves", each.revision) for each in revisions}
+
+
+def test_each_migration_since_there_are_notes_says_which_code_it_serves() -> None:
+    expected = {"0010": "0009", "0011": "0010", "0012": "0012", "0013": "0012"}
+    assert {revision: serves for revision, serves in said().items() if revision in expected} == expected
+    silent = [each.revision for each in schema._scripts().walk_revisions() if not hasattr(each.module, "serves")]
+    assert max(silent) == "0009"
+
+
+def test_code_from_before_issuers_goes_on_making_principals(url: str) -> None:
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("SELECT set_config('app.actor', 'a', true), set_config('app.request_id', 'r', true)"))
+        connection.execute(text("INSERT INTO registry.principals (name) VALUES ('ada'), ('bob')"))
+        events = connection.scalars(text("SELECT action FROM audit.event WHERE object LIKE 'principal:%'")).all()
+    assert events == ["principal.create"] * 2
 
 
 def test_the_template_of_a_migration_asks_which_code_it_serves() -> None:

@@ -10,6 +10,8 @@ revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
+# No release ever changed a digest.
+serves = "0009"
 
 
 def upgrade() -> None:

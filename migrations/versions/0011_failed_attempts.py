@@ -11,6 +11,8 @@ revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
+# Older code counts nothing, and does not see this.
+serves = "0010"
 
 TABLE = """
 CREATE UNLOGGED TABLE registry.failed_attempts (

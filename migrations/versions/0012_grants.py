@@ -10,6 +10,8 @@ revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
+# Older code would take a token that was narrowed, or whose holder was granted less, for what its role says.
+serves = "0012"
 
 TABLES = """
 CREATE TABLE registry.grants (

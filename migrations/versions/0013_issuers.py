@@ -10,6 +10,8 @@ revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
+# Older code makes principals without both columns, and lets nobody in whom an issuer vouches for.
+serves = "0012"
 
 COLUMNS = """
 ALTER TABLE registry.principals

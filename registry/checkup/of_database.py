@@ -59,6 +59,8 @@ def _levels(connection: Connection, settings: Settings) -> Iterator[Finding]:
             yield weak(f"{name} = {found[name]}: {what}", to_do)
     if found.get("password_encryption") == "md5":
         yield weak("the database keeps passwords as MD5", "set password_encryption = 'scram-sha-256', and them anew")
+    if settings.database_pooler != "none":
+        return  # how many connections there are is the pooler's to say
     needed = settings.workers * settings.pool_size + SPARE_CONNECTIONS
     room = int(found.get("max_connections", needed))
     if room < needed:

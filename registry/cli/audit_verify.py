@@ -67,7 +67,7 @@ def verify(
     """Verify the audit log in the database, and the tables against it. Reads only, as of one moment."""
     if not of_database:
         raise click.UsageError("Say --db to verify the database. An export is verified by registry-audit verify.")
-    with failing_with(CANNOT), with_database(config.from_env(os.environ), READER) as settings:
+    with failing_with(CANNOT), with_database(config.from_env(os.environ), READER, direct=True) as settings:
         require_schema(settings)
         known = public_key(settings, key)
         kept = [*previous, *([keep] if keep and keep.exists() else [])]

@@ -5,7 +5,7 @@ import os
 import click
 
 from registry import config, embedded, schema
-from registry.cli.operator import GroupInWords, require_schema, with_database
+from registry.cli.operator import GroupInWords, require_own_session, require_schema, with_database
 from registry.cli.output import say
 
 
@@ -21,7 +21,8 @@ def upgrade() -> None:
     Run by a superuser it also separates the roles, so that the service does not own its audit log; the service then
     has to connect as registry_app or as a member of it. `registry doctor` says how a database stands.
     """
-    with with_database(config.from_env(os.environ), embedded.SUPERUSER) as settings:
+    with with_database(config.from_env(os.environ), embedded.SUPERUSER, direct=True) as settings:
+        require_own_session(settings)
         url = config.database_url(settings)
         schema.upgrade(url, connect_timeout=settings.connect_timeout_seconds, say=say)
         say(f"The database is at revision {schema.current(url)}.")

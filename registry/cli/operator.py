@@ -12,7 +12,7 @@ from typing import Any
 import click
 from flask import Flask
 
-from registry import config, embedded, schema
+from registry import config, embedded, limits, schema
 from registry.cli.faults import Failure
 from registry.config import ConfigError, Settings
 from registry.db import db
@@ -50,16 +50,18 @@ class GroupInWords(InWords, click.Group):
 
 
 @contextmanager
-def with_database(settings: Settings, role: str = embedded.SERVICE) -> Iterator[Settings]:
+def with_database(settings: Settings, role: str = embedded.SERVICE, *, direct: bool = False) -> Iterator[Settings]:
     """Yield the settings with the URL of a running database: the one they name, or the embedded one.
 
     The embedded one is started if it does not run, and stopped at the end if nobody else uses it; it is connected to
-    as `role`. Where the settings name a database, they say as whom.
+    as `role`. Where the settings name a database, they say as whom. `direct` is for what needs a session of its own:
+    the URL then leads around a pooler.
 
+    :raises ConfigError: what leads around it is not set.
     :raises EmbeddedError: the embedded database cannot run here.
     """
     if settings.database_url is not None:
-        yield settings
+        yield config.direct(settings) if direct else settings
         return
     with _ending_on_sigterm(), embedded.start(settings.data_dir) as running:
         yield replace(settings, database_url=embedded.as_role(running.url, role))
@@ -96,11 +98,22 @@ def application(settings: Settings) -> Iterator[Flask]:
 
 
 def require_schema(settings: Settings) -> None:
-    """Go on only if the database is as the code needs it.
+    """Go on only if the database is as the code needs it, and our limits are in force there.
 
     :raises SchemaError: it is not.
     """
-    problems = schema.check(config.database_url(settings), connect_timeout=settings.connect_timeout_seconds)
+    url = config.database_url(settings)
+    problems = schema.check(url, connect_timeout=settings.connect_timeout_seconds) or limits.check(settings)
+    if problems:
+        raise SchemaError("\n".join(problems))
+
+
+def require_own_session(settings: Settings) -> None:
+    """Go on only if what is said for a session holds: the lock of an upgrade would stay behind in a pooler.
+
+    :raises SchemaError: it does not.
+    """
+    problems = limits.check(settings)
     if problems:
         raise SchemaError("\n".join(problems))
 

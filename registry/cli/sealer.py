@@ -34,7 +34,7 @@ def sealer(context: click.Context, once: bool, parent: int | None) -> None:
     """
     if context.invoked_subcommand is None:
         told = Told(parent)
-        with with_database(config.from_env(os.environ), embedded.SEALER) as settings, told:
+        with with_database(config.from_env(os.environ), embedded.SEALER, direct=True) as settings, told:
             require_schema(settings)
             process.run(settings, say=say, stopping=told.to_stop, once=once)
 
@@ -45,7 +45,7 @@ def new_epoch(reason: str) -> None:
     """Go on sealing a database that was restored, under a new origin, which begins with an event that says so."""
     if not reason.strip():
         raise click.BadParameter("say why: it goes into the audit log", param_hint="--reason")
-    with with_database(config.from_env(os.environ), embedded.SEALER) as settings:
+    with with_database(config.from_env(os.environ), embedded.SEALER, direct=True) as settings:
         require_schema(settings)
         told = {"actor": OPERATOR.id, "credential": "", "request_id": str(uuid4()), "reason": reason.strip()}
         say(f"The log goes on as {begin_epoch(settings, told)}.")

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from marshmallow import Schema, fields, validate
 
 import registry
-from registry import posture, schema, sealing
+from registry import limits, posture, schema, sealing
 from registry.faces.contract import operation
 from registry.posture import Level
 from registry.sealing import State
@@ -64,7 +64,8 @@ def livez() -> Response:
 @health.get("/readyz")
 @operation(
     "Whether the service can work",
-    "The database answers and has the schema that this release expects; otherwise 503 with what is wrong. "
+    "The database answers, has the schema that this release expects and heeds its time limits; otherwise 503 with "
+    "what is wrong. "
     "How well the audit log is kept, and whether it is sealed, is told at most a minute late, and makes nothing "
     "unready.",
     answer=Ready,
@@ -74,7 +75,7 @@ def livez() -> Response:
 def readyz() -> tuple[Response, int]:
     """The database answers and has the schema that this code expects; 503 with what is wrong otherwise."""
     url = current_app.config["SQLALCHEMY_DATABASE_URI"]
-    problems = schema.check(url)
+    problems = schema.check(url) or limits.lately(current_app.config["REGISTRY"])
     if problems:
         return jsonify(status="unavailable", problems=problems), 503
     found, sealer = posture.lately(url), sealing.lately(url)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from registry.config import Settings, database_url
+from registry.config import Settings, database_url, direct
 
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1, 60
 """Before it is started again; doubled while it keeps dying soon, as one that refuses does until a person decides."""
@@ -17,10 +17,14 @@ NOT_ITS_BUSINESS = ("REGISTRY_DATABASE_URL_FILE", "REGISTRY_ADMIN_TOKEN", "REGIS
 
 @contextmanager
 def beside(settings: Settings) -> Iterator[Callable[[], None]]:
-    """Yield what keeps a sealer running when it is called every now and then; afterwards there is none any more."""
+    """Yield what keeps a sealer running when it is called every now and then; afterwards there is none any more.
+
+    :raises ConfigError: the sealer needs a way around a pooler, and none is set.
+    """
     if not settings.sealer:
         yield lambda: None
         return
+    direct(settings)  # it would die of that again and again
     child, owner = Child(lambda: start(settings)), os.getpid()
     try:
         yield child.keep
