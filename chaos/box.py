@@ -49,6 +49,8 @@ class Box:
         self.directory = directory
         self.plan = plan
         self.counts: Counter[str] = Counter()
+        self.notes: list[str] = []
+        """Paragraphs for the report."""
         self.slowest_ready = 0.0
         self.chance = random.Random(seed)
         self.journal = Journal()

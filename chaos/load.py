@@ -28,7 +28,7 @@ class Load:
         self.models = [f"model-{number}" for number in range(models)]
         self.stopping = threading.Event()
         self.pace = 0.0
-        """Seconds that each writer rests after a change."""
+        """Seconds from the beginning of a change to that of the writer's next, on average; 0: it never rests."""
         self.follower = Follower(self._caller(port, f"{seed}-follower"), self.stopping)
         self._looker = Looker(self._caller(port, f"{seed}-looker"), self)
         self._writers = [Writer(self._caller(port, f"{seed}-{number}"), self, number) for number in range(writers)]
@@ -87,11 +87,13 @@ class Writer:
 
     def run(self) -> None:
         """Change one thing after the other."""
+        due = time.monotonic()
         while not self._load.stopping.is_set():
             [kind] = self.caller.chance.choices(self._kinds, self._weights)
             kind()
-            if self._load.pace:
-                self._load.stopping.wait(self._load.pace * self.caller.chance.uniform(0.5, 1.5))
+            # Who is late catches up, by one change at most.
+            due = max(due, time.monotonic() - self._load.pace) + self._load.pace * self.caller.chance.uniform(0.5, 1.5)
+            self._load.stopping.wait(max(0.0, due - time.monotonic()))
 
     def create(self) -> None:
         """Register a version with two tags."""

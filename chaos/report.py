@@ -37,6 +37,8 @@ class Outcome:
     waits: tuple[float, float] = (0.0, 0.0)
     """Median and longest, of acknowledged attempts."""
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Paragraphs of its own, for the report."""
     must_be_seen: str = ""
     why_not: str | None = None
 
@@ -54,6 +56,7 @@ class Outcome:
             box.slowest_ready,
             (waits[len(waits) // 2], waits[-1]),
             tuple(journal.faults),
+            tuple(box.notes),
             must_be_seen,
         )
 
@@ -92,7 +95,7 @@ class Outcome:
             lines.append(f"  acknowledged within: median {self.waits[0]:.2f} s, longest {self.waits[1]:.2f} s")
         if self.ready:
             lines.append(f"  ready again within {self.ready:.2f} s")
-        return "\n".join([*lines, *(f"  ! {fault}" for fault in self.faults[:SHOWN])])
+        return "\n".join([*lines, *(f"  ! {fault}" for fault in self.faults[:SHOWN]), *self.notes])
 
     def row(self) -> str:
         """A line of the table."""
@@ -105,12 +108,18 @@ class Outcome:
         return f"| {' | '.join(cells)} | {self.waits[1]:.1f} s | {self.verdict} |"
 
 
+def told(outcome: Outcome) -> str:
+    """What one scenario has to say beside its line of the table."""
+    return "".join(f"\n\n{part}" for part in (f"## {outcome.name}", *outcome.notes)) if outcome.notes else ""
+
+
 def table(outcomes: list[Outcome], seconds: float, noise: str) -> str:
     """The whole report."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     rows = "\n".join(outcome.row() for outcome in outcomes)
+    notes = "".join(map(told, outcomes))
     total = sum(outcome.acknowledged for outcome in outcomes if not outcome.must_be_seen)
     return (
         f"{HEAD}\nMachine: {machine}. {noise}\nTime: {seconds:.0f} s. Acknowledged in all, without what was spoilt: "
-        f"{total:,}.\n\n{COLUMNS}\n|---|---|---|---|---|---|---|---|\n{rows}\n"
+        f"{total:,}.\n\n{COLUMNS}\n|---|---|---|---|---|---|---|---|\n{rows}{notes}\n"
     )

@@ -127,14 +127,6 @@ class Service(Program):
         """Its worker processes at the moment."""
         return processes(self.pid)[1:]
 
-    def memory(self) -> int:
-        """What all its processes take, in bytes; what they share is counted once."""
-        total = 0
-        for process in processes(self.pid):
-            with suppress(psutil.Error):
-                total += int(process.memory_full_info().pss)
-        return total
-
     def traces(self) -> list[str]:
         """The last lines in which it wrote down faults of its own, each with the end of its trace."""
         lines = [line for line in self.said.read_text(errors="replace").splitlines() if "Traceback" in line]
