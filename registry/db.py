@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, silence
+from registry import limits, outcome, prepared, silence
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
@@ -63,17 +63,21 @@ AUDITED = "audited"
 """An option of a statement; false where it writes to a table that has no place in the log."""
 FACTS = "facts"  # what will have happened if it is committed
 
-SET_CONTEXT = select(
-    func.set_config("app.actor", bindparam("actor"), True),
-    func.set_config("app.credential", bindparam("credential"), True),
-    func.set_config("app.request_id", bindparam("request_id"), True),
-    func.set_config("app.reason", bindparam("reason"), True),
+SET_CONTEXT = prepared.marked(
+    select(
+        func.set_config("app.actor", bindparam("actor"), True),
+        func.set_config("app.credential", bindparam("credential"), True),
+        func.set_config("app.request_id", bindparam("request_id"), True),
+        func.set_config("app.reason", bindparam("reason"), True),
+    )
 )
 
-RECEIPTS = select(
-    func.current_setting("app.receipts", True),
-    cast(func.pg_current_xact_id_if_assigned(), Text),
-    func.pg_backend_pid(),
+RECEIPTS = prepared.marked(
+    select(
+        func.current_setting("app.receipts", True),
+        cast(func.pg_current_xact_id_if_assigned(), Text),
+        func.pg_backend_pid(),
+    )
 )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from registry import silence
+from registry import prepared, silence
 from registry.config import Settings, database_url
 
 REFUSED = "unsupported startup parameter"
@@ -48,7 +48,8 @@ def connect_args(settings: Settings) -> dict[str, Any]:
     watched = silence.connect_args(longest_silence(settings))
     if settings.database_pooler == "transaction":
         return watched | {"cursor_factory": telling(of(settings))}
-    return watched | {"options": " ".join(f"-c {name}={value}" for name, value in of(settings).items())}
+    told = [f"{name}={value}" for name, value in of(settings).items()]
+    return watched | {"options": " ".join(f"-c {one}" for one in (*told, prepared.PLANS))}
 
 
 def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:

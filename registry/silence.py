@@ -31,6 +31,11 @@ class Watched(PlainConnection):
     """Seconds that take the place of `limit` until the transaction ends."""
     since: float | None = None
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.prepared: set[str] = set()
+        """See registry/prepared.py."""
+
     def commit(self) -> None:
         """Commit."""
         self.since = time.monotonic()

@@ -30,16 +30,17 @@ MAY_IMPORT = {
     "ledger": set(),
     "facts": {"vocabulary"},
     "silence": set(),
-    "limits": {"config", "silence"},
+    "limits": {"config", "prepared", "silence"},
+    "prepared": set(),
     "outcome": set(),
-    "db": {"config", "errors", "facts", "limits", "silence", "outcome"},
+    "db": {"config", "errors", "facts", "limits", "prepared", "silence", "outcome"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "facts", "config", "db", "tables", "domain", "identity", "ledger"},
+    "domain": {"vocabulary", "errors", "facts", "config", "db", "prepared", "tables", "domain", "identity", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
     | {"limits", "posture", "schema", "sealing"},
     "tracing": {"config", "db", "faces"},
-    "app": {"config", "db", "faces", "identity", "metrics", "tracing"},
+    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "tracing"},
 }
 
 

@@ -6,7 +6,7 @@ there holds as long as the head is the same; `tokens.standing` looks whether it 
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db import HEADS
@@ -15,7 +15,7 @@ from registry.tables import AuditEvent
 
 def of_model(model_id: Any) -> ColumnElement[bytes | None]:
     """The head of a model's stream, as a column of a question."""
-    return of(func.concat(literal("model:"), model_id))
+    return of(literal("model:").concat(model_id))
 
 
 def of(stream: Any) -> ColumnElement[bytes | None]:

@@ -21,17 +21,17 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from registry import prepared
 from registry.domain import heads, labels, names
 from registry.errors import ModelNotFound, VersionNotFound
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
 ROWS_MAX = 50_000
-Question = TypeVar("Question", bound=ClauseElement)
+Question = TypeVar("Question", bound=Select[*tuple[Any, ...]])
 
 
 def find_model(session: Session, name: str) -> RegisteredModel:
@@ -174,6 +174,7 @@ def settled(question: Question) -> Question:
     To build a question takes longer than to ask it, so the frequent ones are built once. But SQLAlchemy works parts of
     a statement out when it is first compiled, and threads that meet there can fail with "returned no FROM clauses".
     """
+    question = prepared.marked(question)
     question.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     return question
 

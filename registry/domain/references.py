@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.domain import access, heads, lookup, names, principals, proofs, visible
@@ -194,7 +194,7 @@ def question_of(kind: str, *, timed: bool) -> Select[*tuple[Any, ...]]:
         .subquery("picked")
     )
     opening = and_(
-        AuditEvent.stream == func.concat(literal("model:"), picked.c.model_id), AuditEvent.seq == picked.c.opened_seq
+        AuditEvent.stream == literal("model:").concat(picked.c.model_id), AuditEvent.seq == picked.c.opened_seq
     )
     own = and_(ModelVersion.model_id == picked.c.model_id, ModelVersion.number == picked.c.number)
     moved = (picked.c.number, picked.c.stage, picked.c.since, AuditEvent.actor, Principal.name)
