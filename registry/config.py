@@ -218,8 +218,8 @@ class Settings:
     )
     direct_database_url: str | None = _setting(
         None, "DIRECT_DATABASE_URL", _database_url,
-        "The same database around the pooler, for what needs a session of its own: the sealer, `registry db upgrade` "
-        "and `registry audit verify --db`.",
+        "The same database around the pooler, for what needs a session of its own: the sealer, `registry db upgrade`, "
+        "`registry export` and `import`, and `registry audit verify --db`.",
         shown="as `REGISTRY_DATABASE_URL`", secret=True,
     )
     data_dir: Path = _setting(  # noqa: RUF009 (a field, and immutable)

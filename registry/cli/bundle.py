@@ -94,7 +94,7 @@ def sentence(text: str) -> str:
 @contextmanager
 def opened(role: str) -> Iterator[Engine]:
     """The database that the settings name, as the code needs it."""
-    with with_database(config.from_env(os.environ), role) as settings:
+    with with_database(config.from_env(os.environ), role, direct=True) as settings:
         require_schema(settings)
         yield database.connect(config.database_url(settings), settings.connect_timeout_seconds)
 

@@ -431,3 +431,16 @@ def test_a_server_that_takes_no_writes_is_exported_without(brought: Registry) ->
     execute(brought.url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     assert not writing.note(database.connect(as_role(brought.url, APP), 5), OPERATOR)
     assert exported(brought.url)
+
+
+def test_how_the_database_likes_to_write_values_makes_no_difference(brought: Registry) -> None:
+    before = exported(brought.url).splitlines()[1:-1]
+    name = make_url(brought.url).database
+    for setting in (
+        "bytea_output = escape",
+        "timezone = 'Asia/Kathmandu'",
+        "datestyle = 'German'",
+        "lc_messages = 'C'",
+    ):
+        execute(brought.url, f"ALTER DATABASE {name} SET {setting}")
+    assert exported(brought.url).splitlines()[1:-1] == before

@@ -323,6 +323,26 @@ def test_a_line_without_end_takes_no_memory(bundle: bytes) -> None:
         whole(start + b'{"principals":"' + b"x" * (LONGEST + 10))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{"principals":{"id":1,', b'{"principals":{"id": 1,'),
+        (b'{"principals":{"id":1,', b'{"principals":{"id":2,"id":1,'),
+        (b'{"principals":{', b'{"aliases":{},"principals":{'),
+        (b'{"principals":{"id":1,', b'{"principals":{"id":1e0,'),
+        (b'"name":"ada"', b'"name":"\\u0061da"'),
+        (b'"name":"ada"', b'"name":"\\ud800"'),
+    ],
+)
+def test_there_is_one_way_to_write_a_line(bundle: bytes, old: bytes, new: bytes) -> None:
+    """What one reader takes for this and another one for that is neither."""
+    before = bundle[: bundle.rindex(b'{"end"')].replace(old, new, 1)
+    assert before not in bundle
+    forged = before + closing(before.count(b"\n"), hashlib.sha256(before).hexdigest())
+    with pytest.raises(BundleError, match="line 2: it is no line of a bundle, or was changed"):
+        whole(forged)
+
+
 ENDS = [
     (b'"lines":', b'"lines": '),
     (b'{"end":', b'{"end" :'),

@@ -163,3 +163,14 @@ def test_a_standby_says_that_it_could_not_put_it_on_record(typed: Typed, tmp_pat
     assert (done.code, done.err.splitlines()[0]) == (
         0, "This server takes no writes, so its audit log does not say that the registry was exported.",
     )  # fmt: skip
+
+
+def test_both_go_around_a_pooler(typed: Typed, tmp_path: Path) -> None:
+    """A snapshot and an import need a session of their own."""
+    pooled = {"REGISTRY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REGISTRY_DATABASE_POOLER": "transaction"}
+    for words in (("export", tmp_path / "bundle"), ("import", "/nowhere/bundle")):
+        done = typed.run(*words, **pooled)
+        assert (done.code, "REGISTRY_DIRECT_DATABASE_URL is not set" in done.err) == (1, True)
+    direct = as_role(typed.registry.url, APP)
+    assert typed.export(tmp_path / "bundle", REGISTRY_DIRECT_DATABASE_URL=direct, **pooled).code == 0
+    assert typed.bring(tmp_path / "bundle", REGISTRY_DIRECT_DATABASE_URL=typed.empty, **pooled).code == 0
