@@ -4,7 +4,7 @@ import os
 
 from flask import Flask
 
-from registry import config, db, faces, prepared, tracing
+from registry import config, db, faces, prepared, telling, tracing
 from registry.config import ConfigError, Settings
 from registry.faces import kept
 from registry.identity.issuers import load
@@ -34,9 +34,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
     traced = tracing.install(app, os.environ)
-    if settings.database_pooler != "transaction":
-        with app.app_context():
-            prepared.install(db.db.engine)  # behind the traces, which show the statement itself
+    with app.app_context():  # behind the traces, which show the statements themselves
+        if settings.database_pooler != "transaction":
+            prepared.install(db.db.engine)
+        telling.install(db.db.engine)
     app.extensions["issuers"] = Issuers(load(settings.oidc_file))
     faces.register(app)
     kept.install(app, 0 if traced else settings.kept_answers_mb)  # each request that is traced has its spans

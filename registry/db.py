@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, prepared, silence
+from registry import limits, outcome, prepared, silence, telling
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
@@ -281,7 +281,7 @@ def tell(session: Session, told: dict[str, str]) -> None:
     if session.info.get(TOLD) == told:
         return
     session.flush()  # the log takes actor and reason when a row is written: what is pending belongs to those before
-    session.execute(SET_CONTEXT, told)
+    telling.tell(session.connection(), told)
     session.info[TOLD] = told
 
 

@@ -35,10 +35,12 @@ class Watched(PlainConnection):
         super().__init__(*given, **named)
         self.prepared: set[str] = set()
         """See registry/prepared.py."""
+        self.ahead: dict[str, str] | None = None
+        """See registry/telling.py."""
 
     def commit(self) -> None:
         """Commit."""
-        self.since = time.monotonic()
+        self.since, self.ahead = time.monotonic(), None
         try:
             super().commit()
         finally:
@@ -46,7 +48,7 @@ class Watched(PlainConnection):
 
     def rollback(self) -> None:
         """Roll back."""
-        self.since, self.longer = time.monotonic(), 0.0
+        self.since, self.longer, self.ahead = time.monotonic(), 0.0, None
         try:
             super().rollback()
         finally:

@@ -32,15 +32,16 @@ MAY_IMPORT = {
     "silence": set(),
     "limits": {"config", "prepared", "silence"},
     "prepared": set(),
+    "telling": set(),
     "outcome": set(),
-    "db": {"config", "errors", "facts", "limits", "prepared", "silence", "outcome"},
+    "db": {"config", "errors", "facts", "limits", "prepared", "silence", "outcome", "telling"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "prepared", "tables", "domain", "identity", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
     | {"limits", "posture", "schema", "sealing"},
     "tracing": {"config", "db", "faces"},
-    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "tracing"},
+    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "telling", "tracing"},
 }
 
 

@@ -13,10 +13,11 @@ from sqlalchemy.pool import QueuePool
 
 from registry.config import Settings
 from registry.db import ask, db, transaction, unaudited
-from registry.domain import audit, registered_models, stages, tenures
+from registry.domain import audit, registered_models, stages, tags, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound, Unavailable
+from registry.silence import WatchedCursor
 from registry.vocabulary import Role, Stage
 from tests.conftest import application, superuser
 from tests.factories import make_model, make_version, trusted
@@ -177,7 +178,8 @@ def test_reading_begins_no_transaction_and_a_change_does() -> None:
     db.session.rollback()
     db.session.execute(text("SELECT 1"))
     assert status() == TRANSACTION_STATUS_IDLE
-    with transaction(OPERATOR):
+    with transaction(OPERATOR) as session:
+        session.execute(text("SELECT 1"))
         assert status() == TRANSACTION_STATUS_INTRANS
     db.session.execute(text("SELECT 1"))
     assert status() == TRANSACTION_STATUS_IDLE
@@ -216,3 +218,48 @@ def test_a_connection_with_news_that_still_lives_is_used_on(app: Flask, monkeypa
         [[pid]] = ask(db.engine, "SELECT pg_backend_pid()")
         monkeypatch.setattr("registry.db.has_news", lambda _: True)
         assert ask(db.engine, "SELECT pg_backend_pid()") == [(pid,)]
+
+
+def test_what_a_transaction_is_told_goes_along_with_its_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, execute = make_model(), WatchedCursor.execute
+    messages: list[str] = []
+
+    def watched(cursor: WatchedCursor, statement: str, *values: Any) -> None:
+        messages.append(statement)
+        execute(cursor, statement, *values)
+
+    monkeypatch.setattr(WatchedCursor, "execute", watched)
+    with transaction(OPERATOR) as session:
+        tags.set_on_model(session, OPERATOR, name, "key", "100 %")
+    told = [message.startswith("SELECT set_config('app.actor'") for message in messages if "PREPARE" not in message]
+    assert told == [True, False]
+    monkeypatch.undo()
+    assert [entry.event.actor for entry in events(name)] == ["operator", "operator"]
+
+
+def test_statements_without_names_for_their_values_are_told_it_too() -> None:
+    name = make_model()
+    statement = "UPDATE registry.registered_models SET description = %s WHERE name = %s"
+    with transaction(SOMEBODY, reason="many") as session:
+        session.connection().exec_driver_sql(statement, [("one", name), ("two", name)])
+    assert [(entry.event.actor, entry.reason) for entry in events(name)[1:]] == [(SOMEBODY.id, "many")] * 2
+
+
+def test_what_was_not_said_before_a_savepoint_was_undone_is_not_said_afterwards() -> None:
+    name = make_model()
+    with transaction(OPERATOR, reason="outer") as session:
+        describe(session, name, "before")
+        with transaction(SOMEBODY, reason="inner", dry_run=True):
+            pass
+        describe(session, name, "after")
+    assert {(entry.event.actor, entry.reason) for entry in events(name)[1:]} == {("operator", "outer")}
+
+
+def test_nothing_that_was_to_be_said_outlives_its_transaction() -> None:
+    name = make_model()
+    with transaction(SOMEBODY, reason="nothing is done"):
+        pass
+    with pytest.raises(Invalid), transaction(SOMEBODY, reason="nothing was done"):
+        raise Invalid("no")
+    with pytest.raises(DBAPIError), unaudited() as session:
+        describe(session, name, "in nobody's name")

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Unpack
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from registry.db import note
@@ -195,10 +195,7 @@ def check_archiving(to: Stage, *, archive_others: bool) -> None:
 
 def standing_in(session: Session, model_id: int, stage: Stage) -> list[ModelVersion]:
     """The live versions of a model in a stage, by number."""
-    question = select(ModelVersion).where(
-        ModelVersion.model_id == model_id, ModelVersion.stage == stage, ModelVersion.deleted_at.is_(None)
-    )
-    return list(session.scalars(question.order_by(ModelVersion.number)))
+    return list(session.scalars(STANDING, {"model_id": model_id, "stage": stage}))
 
 
 def check_expected(
@@ -215,3 +212,14 @@ def check_expected(
     held_by = ", ".join(map(str, found)) or "no version"
     wanted = ", ".join(f"version {number}" for number in sorted(expected)) or "no version"
     raise Conflict(f"Stage {stage} of '{model.name}' is held by {held_by}; expected was {wanted}.", holders=found)
+
+
+STANDING = lookup.settled(
+    select(ModelVersion)
+    .where(
+        ModelVersion.model_id == bindparam("model_id"),
+        ModelVersion.stage == bindparam("stage"),
+        ModelVersion.deleted_at.is_(None),
+    )
+    .order_by(ModelVersion.number)
+)

@@ -1,15 +1,18 @@
 """Tags: keys with values, on registered models and on model versions. They move no timestamp (MLflow's rule)."""
 
 from collections.abc import Collection, Mapping
+from typing import Any, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, Text, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.domain import access, lookup, model_versions, names, registered_models
 from registry.domain.access import Principal
-from registry.errors import TagNotFound
-from registry.tables import ModelVersionTag, RegisteredModelTag
+from registry.errors import ModelNotFound, TagNotFound, VersionNotFound
+from registry.prepared import marked
+from registry.tables import ModelVersion, ModelVersionTag, RegisteredModelTag
 from registry.vocabulary import Permission
 
 
@@ -50,9 +53,14 @@ def set_on_version(session: Session, principal: Principal, name: str, number: in
     """
     access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_tag(key, value)
-    version = model_versions.lock(session, name, number).version
-    row = insert(ModelVersionTag).values(model_id=version.model_id, number=number, key=key, value=value)
-    session.execute(row.on_conflict_do_update(constraint="pk_model_version_tags", set_={"value": value}))
+    try:
+        model_id = registered_models.lock(session, name).model.id
+    except ModelNotFound:
+        raise VersionNotFound(name, number) from None
+    tag = {"model_id": model_id, "number": number, "key": key, "value": value}
+    there = 1 <= number <= names.HIGHEST_NUMBER and session.execute(SET_ON_VERSION, tag).first()
+    if not there:
+        raise VersionNotFound(name, number)
 
 
 def unset_on_version(session: Session, principal: Principal, name: str, number: int, key: str) -> None:
@@ -153,3 +161,17 @@ def read(session: Session, model_id: int, number: int | None) -> dict[str, str]:
         version = ModelVersionTag
         rows = select(version.key, version.value).where(version.model_id == model_id, version.number == number)
     return dict(sorted((key, value) for key, value in session.execute(rows)))
+
+
+def setting_on_version() -> ReturningInsert[Any]:
+    """The statement that sets a tag of a version, if that is there; one row says that it is."""
+    table, version = cast("Table", ModelVersionTag.__table__), ModelVersion
+    given = {"key": bindparam("key", type_=Text), "value": bindparam("value", type_=Text)}
+    live = (version.model_id == bindparam("model_id"), version.number == bindparam("number"))
+    source = select(version.model_id, version.number, *given.values()).where(*live, version.deleted_at.is_(None))
+    row = insert(table).from_select(["model_id", "number", "key", "value"], source)
+    row = row.on_conflict_do_update(constraint="pk_model_version_tags", set_={"value": row.excluded.value})
+    return marked(row.returning(table.c.number))
+
+
+SET_ON_VERSION = setting_on_version()
