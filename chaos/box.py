@@ -72,8 +72,14 @@ class Box:
         self.cleanup: list[Callable[[], object]] = []
         """What is to be done in the end."""
         self.sealer = Program(directory, "sealer", {})
+        self._seed = seed
+        self.load = self.make_load()
+
+    def make_load(self, called: str = "model") -> Load:
+        """Clients, not yet at work, on models that are called so."""
         where = lambda: self.port()  # noqa: E731, PLW0108 (a scenario may set another one)
-        self.load = Load(where, self.journal, writers=plan.writers, models=plan.models, seed=seed)
+        plan, seed = self.plan, f"{self._seed}-{called}"
+        return Load(where, self.journal, writers=plan.writers, models=plan.models, seed=seed, called=called)
 
     def _some_port(self) -> int:
         return self.services[time.monotonic_ns() // 1000 % len(self.services)].port

@@ -98,7 +98,7 @@ class Caller:
         """What every answer must have or must not."""
         if answer.status == UNAVAILABLE and "Retry-After" not in answer.headers:
             self.journal.fault(f"503 without Retry-After: {request_id}")
-        if answer.status in range(400, 500) and answer.status != IN_FLIGHT:
+        if answer.status in range(400, 500) and answer.status != IN_FLIGHT and not self.journal.outdated:
             self.journal.fault(f"refused: {request_id} {request.method} {request.path}: {answer.body[:300]!r}")
 
     def ask(self, path: str) -> Answer:

@@ -30,7 +30,10 @@ def check(box: "Box") -> None:
     """Write down in the journal what does not hold."""
     events = [Event(*row) for row in box.server.ask(EVENTS)]
     requests = judging.by_request(events)
-    changes = box.journal.changes
+    gone = {change.id for change in judging.lost(box.journal.changes, requests, box.journal.rewound)}
+    changes = [change for change in box.journal.changes if change.id not in gone]
+    if box.journal.rewound:
+        box.counts["acknowledged, and lost"] += len(gone)
     note(box, (fault for change in changes for fault in judging.judge(change, requests)))
     note(box, judging.unasked(changes, requests, SETUP))
     note(box, judging.gaps(events))

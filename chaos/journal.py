@@ -74,6 +74,10 @@ class Journal:
         """Seconds that acknowledged attempts took."""
         self.longest_wait = 15.0
         """Seconds after which an answer is a fault, whatever it says."""
+        self.rewound: list[Window] = []
+        """When things were acknowledged that a history which took the place of this one may lack."""
+        self.outdated = False
+        """Whether clients know of things that such a history lacks, so that they may be refused."""
         self._away: list[Window] = []
         self._losing: list[Window] = []
         self._lock = threading.Lock()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.journal import Change
+from chaos.journal import Change, Window
 
 TRANSITION = "model_version.transition"
 ARCHIVED = "Archived"
@@ -38,11 +38,24 @@ def judge(change: Change, events: Mapping[str, list[Event]]) -> Iterator[str]:
     if len(effective) > 1:
         yield f"done twice: {change.id} by {', '.join(attempt.request_id for attempt in effective)}"
     if change.acknowledged and not effective:
-        yield f"acknowledged, and not there: {change.id}"
+        yield f"acknowledged, and not there: {change.id} ({', '.join(change.expects)})"
     for attempt in effective:
         if attempt.denied:
             yield f"answered {attempt.status}, and done all the same: {attempt.request_id}"
         yield from incomplete(change, attempt.request_id, events[attempt.request_id])
+
+
+def lost(changes: Iterable[Change], events: Mapping[str, list[Event]], rewound: Sequence[Window]) -> Iterator[Change]:
+    """Changes that are not there, and were acknowledged to those alone who asked while a history went on that ended.
+
+    Who asked then, and was answered by the new one, may have asked for what had become nothing to do there.
+    """
+    for change in changes:
+        told = [attempt.ended for attempt in change.attempts if attempt.acknowledged]
+        there = any(attempt.request_id in events for attempt in change.attempts)
+        first = change.attempts[0].begun if change.attempts else 0.0
+        if told and not there and any(first <= one.until and one.begun <= min(told) for one in rewound):
+            yield change
 
 
 def incomplete(change: Change, request_id: str, events: Sequence[Event]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaos.box import Box, Plan
-from chaos.scenarios import contention, failover, network, places, processes, releases, soak
+from chaos.scenarios import contention, failover, network, places, processes, releases, rewinding, soak
 from chaos.scenarios.mutations import MUTATIONS, forget_commits
 
 PLAIN = Plan(instances=2, workers=2)
@@ -44,6 +44,7 @@ SCENARIOS = [
     Scenario("instances replaced", releases.roll, 8, 2),
     Scenario("schema upgraded", releases.upgrade, 1, 0, Plan()),
     Scenario("failover", failover.fail_over, 3, 1, TWO_HOSTS),
+    Scenario("asynchronous failover", rewinding.fail_over, 3, 0, TWO_HOSTS),
     Scenario(
         "disk of the tables full", places.fill_disk, 2, 0, Plan(change=places.data_on_small_disk), places.cannot_mount
     ),

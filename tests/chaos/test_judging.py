@@ -3,7 +3,7 @@
 import pytest
 
 from chaos import judging
-from chaos.journal import Attempt, Change
+from chaos.journal import Attempt, Change, Window
 from chaos.judging import TRANSITION, Event
 
 MADE = {"model_version.create": 1, "model_version_tag.set": 1}
@@ -47,6 +47,32 @@ def test_a_change_is_judged_by_what_its_client_was_told(case: str) -> None:
 
     assert len(found) == (wrong is not None)
     assert wrong is None or wrong in found[0]
+
+
+REWOUND = [Window(10.0, 20.0)]
+"""Each attempt lasts a second."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "left", "is_lost"),
+    [
+        (change(attempt(0, 201, 15.0)), [], True),
+        (change(attempt(0, 201, 9.5)), [], True),
+        (change(attempt(0, 503, 19.9), attempt(1, 201, 21.0)), [], True),
+        (change(attempt(0, 201, 8.9)), [], False),
+        (change(attempt(0, 201, 20.1)), [], False),
+        (change(attempt(0, 201, 8.0), attempt(1, 201, 15.0)), [], False),
+        (change(attempt(0, 503, 15.0)), [], False),
+        (change(attempt(0, 201, 15.0)), [whole(0)], False),
+    ],
+)
+def test_lost_is_what_was_acknowledged_while_a_history_went_on_that_ended(
+    asked: Change, left: list[list[Event]], is_lost: bool
+) -> None:
+    events = judging.by_request(one for events in left for one in events)
+
+    assert list(judging.lost([asked], events, REWOUND)) == [asked] * is_lost
+    assert not list(judging.lost([asked], events, []))
 
 
 def test_those_who_make_way_are_part_of_a_promotion_and_others_are_not() -> None:
