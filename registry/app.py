@@ -12,6 +12,7 @@ from registry.identity.verifying import Issuers
 from registry.metrics.board import Board
 from registry.metrics.meters import Meters, counted
 from registry.metrics.workers import parts
+from registry.replica import Replica
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -33,6 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     meters = app.extensions["meters"] = Meters(Board(parts(settings.workers)))
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
+    if settings.replica_url is not None:
+        app.extensions["replica"] = Replica(settings)
     traced = tracing.install(app, os.environ)
     with app.app_context():  # behind the traces, which show the statements themselves
         if settings.database_pooler != "transaction":

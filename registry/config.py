@@ -112,7 +112,20 @@ def _admin_token(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    """Return the URL with our driver; its text is a secret, so no message repeats any of it."""
+    """Return the URL with our driver, leading to the primary."""
+    return with_driver(to_the_primary(_postgres(value)))
+
+
+def _replica_url(value: str) -> str:
+    """Return the URL of one server: of several, each connection could lead to another one, which is older."""
+    url = _postgres(value)
+    if not isinstance(url.query.get("host", ""), str) or "," in f"{url.host}{url.query.get('host', '')}":
+        raise _Refused("must name one server: what is known of one replica says nothing about another one")
+    return with_driver(url)
+
+
+def _postgres(value: str) -> URL:
+    """Return the URL of a database; its text is a secret, so no message repeats any of it."""
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -124,7 +137,7 @@ def _database_url(value: str) -> str:
         raise _Refused("must be a postgresql:// URL: the registry runs on PostgreSQL 14 or newer and nothing else")
     if not url.database:
         raise _Refused("names no database: it must end in /database")
-    return with_driver(to_the_primary(url))
+    return url
 
 
 def to_the_primary(url: URL) -> URL:
@@ -221,6 +234,16 @@ class Settings:
         "The same database around the pooler, for what needs a session of its own: the sealer, `registry db upgrade`, "
         "`registry export` and `import`, and `registry audit verify --db`.",
         shown="as `REGISTRY_DATABASE_URL`", secret=True,
+    )
+    replica_url: str | None = _setting(
+        None, "REPLICA_URL", _replica_url,
+        "A streaming replica of the database that answers what may be a moment old: searches, the audit log and "
+        "questions about the past.",
+        shown="none", secret=True,
+    )
+    replica_max_lag_seconds: float = _setting(
+        5.0, "REPLICA_MAX_LAG_SECONDS", _seconds(0.5, 3600),
+        "How old such an answer may be; while the replica is older, the primary answers.", unit="seconds",
     )
     data_dir: Path = _setting(  # noqa: RUF009 (a field, and immutable)
         Path("registry-data"), "DATA_DIR", _directory, "Directory of the embedded PostgreSQL's files."
@@ -375,6 +398,11 @@ class Settings:
             raise ConfigError(
                 "REGISTRY_DATABASE_POOLER and REGISTRY_DIRECT_DATABASE_URL say how a database of yours is reached: "
                 "set REGISTRY_DATABASE_URL too, or remove them."
+            )
+        if self.database_url is None and self.replica_url:
+            raise ConfigError(
+                "REGISTRY_REPLICA_URL names a replica of a database of yours: set REGISTRY_DATABASE_URL too, or "
+                "remove it."
             )
         if 0 < self.token_days_max < self.token_days:
             raise ConfigError(

@@ -100,8 +100,7 @@ def init(app: Flask, settings: Settings, url: str, pool: type[QueuePool] = Queue
     app.extensions.setdefault("watchers", [])
     db.init_app(app)
     with app.app_context():
-        event.listen(db.engine, "checkout", refuse_ended)
-        event.listen(db.engine, "checkin", begin_again)
+        looked_after(db.engine)
     app.teardown_appcontext(leave)  # those that were named last come first: before the session is removed
 
 
@@ -122,6 +121,13 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             **limits.connect_args(settings),
         },
     }
+
+
+def looked_after(engine: Engine) -> Engine:
+    """The same engine, which hands out no connection that has ended, and none that begins no transactions."""
+    event.listen(engine, "checkout", refuse_ended)
+    event.listen(engine, "checkin", begin_again)
+    return engine
 
 
 def refuse_ended(connection: Any, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 from registry import errors
 from registry.errors import RegistryError
 from registry.faces import mlflow
+from registry.faces.contract import operation_of
 from registry.faces.face import bare_view
 from registry.faces.mlflow.errors import CODES
 from registry.faces.mlflow.errors import code_of as mlflow_code_of
@@ -35,13 +36,14 @@ MAY_IMPORT = {
     "telling": set(),
     "outcome": set(),
     "db": {"config", "errors", "facts", "limits", "prepared", "silence", "outcome", "telling"},
+    "replica": {"config", "db"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
     "domain": {"vocabulary", "errors", "facts", "config", "db", "prepared", "tables", "domain", "identity", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
-    | {"limits", "posture", "schema", "sealing"},
+    | {"limits", "posture", "replica", "schema", "sealing"},
     "tracing": {"config", "db", "faces"},
-    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "telling", "tracing"},
+    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "replica", "telling", "tracing"},
 }
 
 
@@ -138,7 +140,8 @@ def test_every_post_heeds_idempotency_keys_and_every_change_of_our_own_face_prec
             bare = bare_view(rule.endpoint)
         assert bare is not None, rule
         wrapped: Any = app.view_functions[rule.endpoint]
-        layers = 2 if rule.rule.startswith("/api/v1/") else 1
+        operation = operation_of(bare)
+        layers = 1 + rule.rule.startswith("/api/v1/") + (operation is not None and operation.replica is not None)
         for _ in range(layers):
             assert wrapped is not bare, rule
             wrapped = wrapped.__wrapped__

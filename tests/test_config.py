@@ -122,6 +122,10 @@ def test_a_good_value_is_taken(variable: str, value: str, field: str, expected: 
         ({"REGISTRY_DATABASE_POOLER": "session"}, "must be one of none, transaction"),
         ({"REGISTRY_DATABASE_POOLER": "transaction"}, "set REGISTRY_DATABASE_URL too"),
         ({"REGISTRY_DIRECT_DATABASE_URL": "postgresql://u@h/d"}, "set REGISTRY_DATABASE_URL too"),
+        ({"REGISTRY_REPLICA_URL": "postgresql://u@h/d"}, "set REGISTRY_DATABASE_URL too"),
+        ({"REGISTRY_REPLICA_URL": "postgresql://u@/d?host=a:1&host=b:2"}, "must name one server"),
+        ({"REGISTRY_REPLICA_URL": "postgresql://u@/d?host=a,b"}, "must name one server"),
+        ({"REGISTRY_REPLICA_MAX_LAG_SECONDS": "0"}, "from 0.5 to 3600"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], telling: str) -> None:

@@ -61,7 +61,8 @@ def _levels(connection: Connection, settings: Settings) -> Iterator[Finding]:
         yield weak("the database keeps passwords as MD5", "set password_encryption = 'scram-sha-256', and them anew")
     if settings.database_pooler != "none":
         return  # how many connections there are is the pooler's to say
-    needed = settings.workers * settings.pool_size + SPARE_CONNECTIONS
+    looking = 0 if settings.replica_url is None else 1
+    needed = settings.workers * (settings.pool_size + looking) + SPARE_CONNECTIONS
     room = int(found.get("max_connections", needed))
     if room < needed:
         yield wrong(

@@ -7,7 +7,7 @@ import sys
 import click
 
 from registry import config, posture, sealing
-from registry.checkup import of_database, of_settings
+from registry.checkup import of_database, of_replica, of_settings
 from registry.checkup.findings import Finding, Grade
 from registry.cli.operator import InWords, require_schema, with_database
 from registry.posture import Level, Posture
@@ -21,14 +21,14 @@ def doctor(as_json: bool) -> None:
 
     Prints the posture (enforced, trigger-only or broken), then one line for each reason with what to do about it; then
     how the sealer is (sealing, refusing or silent), and why; then what else is wrong or weak: release and durability of
-    the database, indexes, clock, connections, settings. Exit code 0 if the log is enforced, the sealer does not refuse
-    and nothing is wrong, 1 if not; what is weak is advice.
+    the database, indexes, clock, connections, settings, replica. Exit code 0 if the log is enforced, the sealer does
+    not refuse and nothing is wrong, 1 if not; what is weak is advice.
     """
     with with_database(config.from_env(os.environ)) as settings:
         require_schema(settings)
         url, timeout = config.database_url(settings), settings.connect_timeout_seconds
         found, sealer = posture.at(url, connect_timeout=timeout), sealing.at(url, connect_timeout=timeout)
-        findings = [*of_database.look(settings), *of_settings.look(settings)]
+        findings = [*of_database.look(settings), *of_settings.look(settings), *of_replica.look(settings)]
     click.echo(as_object(found, sealer, findings) if as_json else as_lines(found, sealer, findings))
     wrong = any(finding.grade is Grade.WRONG for finding in findings)
     if wrong or found.level is not Level.ENFORCED or sealer.state is State.REFUSING:

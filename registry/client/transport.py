@@ -127,6 +127,9 @@ class Transport:
         headers = {**self._headers, **call.headers}
         if call.method == "POST":
             headers["Idempotency-Key"] = str(uuid.uuid4())  # one for all attempts of this call
+        newest: str = getattr(self._last, "newest", "")
+        if call.method == "GET" and newest:
+            headers["Audit-Receipt"] = newest  # what a replica answers shall be no older than that
         while True:
             try:
                 answer = self._attempt(call, headers)
@@ -139,7 +142,9 @@ class Transport:
 
     def _noted(self, call: Call, answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
         if call.method != "GET":
-            self._last.receipts = tuple(filter(None, answer.headers.get("Audit-Receipt", "").split(", ")))
+            given = answer.headers.get("Audit-Receipt", "")
+            self._last.receipts = tuple(filter(None, given.split(", ")))
+            self._last.newest = given or getattr(self._last, "newest", "")
         return answer
 
     def _attempt(self, call: Call, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:

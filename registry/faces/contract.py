@@ -10,6 +10,22 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
+class MayBeOld:
+    """That an answer may come from the replica, and `why` that is good enough for who asks.
+
+    `about_the_past`: only where the query names the moment `at`, of which all is known for good. `but_with`: never
+    where the query has one of these.
+    """
+
+    why: str
+    about_the_past: bool = False
+    but_with: tuple[str, ...] = ()
+
+
+PAST = MayBeOld("Of a moment of which all is known for good the answer stays the same.", about_the_past=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """What a view does, what goes in and comes out, and what does not follow from that."""
 
@@ -29,6 +45,8 @@ class Operation:
     """Whether it makes a thing whose name can be taken."""
     also: tuple[int, ...] = ()
     """Statuses of refusals that do not follow from verb, path and input; see `registry.faces.openapi.refusals`."""
+    replica: MayBeOld | None = None
+    """That the replica may answer; None where only what is true now will do."""
     otherwise: Mapping[int, type[Schema]] = field(default_factory=dict)
     """Answers by status that are neither the success nor a refusal in the face's own form."""
 

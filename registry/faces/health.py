@@ -1,10 +1,12 @@
 """Is it alive, can it work, what is it: for load balancers and people. Open to everybody."""
 
+from typing import Any
+
 from flask import Blueprint, Response, current_app, jsonify
 from marshmallow import Schema, fields, validate
 
 import registry
-from registry import limits, posture, schema, sealing
+from registry import limits, posture, replica, schema, sealing
 from registry.faces.contract import operation
 from registry.posture import Level
 from registry.sealing import State
@@ -35,11 +37,20 @@ class Audit(Schema):
     sealer = fields.Nested(Sealer, required=True)
 
 
+class Standby(Schema):
+    """Whether the replica answers what may be a moment old, how old that is at most, and why not."""
+
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in replica.State]))
+    lag_seconds = fields.Float(required=True, allow_none=True)
+    why = fields.String(required=True, allow_none=True)
+
+
 class Ready(Schema):
-    """The service can work."""
+    """The service can work. `replica`: null where there is none."""
 
     status = fields.String(required=True, validate=validate.Equal("ready"))
     audit = fields.Nested(Audit, required=True)
+    replica = fields.Nested(Standby, required=True, allow_none=True)
 
 
 class NotReady(Schema):
@@ -67,7 +78,7 @@ def livez() -> Response:
     "The database answers, has the schema that this release expects and heeds its time limits; otherwise 503 with "
     "what is wrong. "
     "How well the audit log is kept, and whether it is sealed, is told at most a minute late, and makes nothing "
-    "unready.",
+    "unready; nor does a replica that is away.",
     answer=Ready,
     otherwise={503: NotReady},
     secured=False,
@@ -80,7 +91,20 @@ def readyz() -> tuple[Response, int]:
         return jsonify(status="unavailable", problems=problems), 503
     found, sealer = posture.lately(url), sealing.lately(url)
     audit = {"posture": found.level, "why": found.why, "sealer": {"state": sealer.state, "why": sealer.why}}
-    return jsonify(status="ready", audit=audit), 200
+    return jsonify(status="ready", audit=audit, replica=standby()), 200
+
+
+def standby() -> dict[str, Any] | None:
+    """How the replica is, if there is one."""
+    found: replica.Replica | None = current_app.extensions.get("replica")
+    if found is None:
+        return None
+    lag = found.lag()
+    return {
+        "state": found.state(),
+        "lag_seconds": None if lag is None else round(lag, 3),
+        "why": found.known().why,
+    }
 
 
 @health.get("/health")

@@ -21,6 +21,7 @@ from registry.domain.tokens import Standing
 from registry.errors import Forbidden, RegistryError, TooManyAttempts, Unauthenticated, Unavailable
 from registry.faces import remote
 from registry.identity.verifying import Issuers
+from registry.replica import Reading
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 RECEIPT = "Audit-Receipt"
@@ -239,8 +240,20 @@ def give_receipts(response: Response) -> Response:
 
 
 def reading() -> Session:
-    """The session of this request, for questions that change nothing."""
-    return db.session()
+    """The session of this request, for questions that change nothing: of the primary, or of the replica."""
+    found: Session | None = g.get("reading")
+    return found or db.session()
+
+
+@contextmanager
+def reading_from(session: Reading) -> Iterator[None]:
+    """Have this request read from the replica for a while. Nothing is ever changed by way of this session."""
+    g.reading = session
+    try:
+        yield
+    finally:
+        del g.reading
+        session.leave()
 
 
 def step_back() -> None:
@@ -254,10 +267,18 @@ def reading_later() -> Callable[[], AbstractContextManager[Session]]:
     Between two questions no connection is held, however slowly the caller reads.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    source: Reading | None = g.get("reading")
 
     @contextmanager
     def opened() -> Iterator[Session]:
         with app.app_context():
-            yield db.session()
+            if source is None:
+                yield db.session()
+                return
+            session = source.another()
+            try:
+                yield session
+            finally:
+                session.leave()
 
     return opened

@@ -18,6 +18,7 @@ from registry.faces.inbound import given_secret, reading, step_back
 from registry.faces.measuring import meters
 from registry.metrics.exposition import Gauge, Numbers, written
 from registry.posture import Level
+from registry.replica import Replica, State
 
 FRESH_SECONDS = 5.0
 """For so long a worker answers with what it last read of the database, so that nobody makes it work by asking often."""
@@ -27,6 +28,12 @@ OF_DATABASE = {
     UP: "1 if the database answers, 0 if not.",
     POSTURE: "How the audit log is kept: 2 enforced, 1 trigger-only, 0 broken; `registry doctor` says why.",
 }
+REPLICA, LAG = "registry_replica_used", "registry_replica_lag_seconds"
+OF_REPLICA = {
+    REPLICA: "1 if the replica answers what it may, 0 if the primary does in its place.",
+    LAG: "How old the replica's answers are at most.",
+}
+"""Where there is a replica."""
 LEVELS = (Level.BROKEN, Level.TRIGGER_ONLY, Level.ENFORCED)
 
 prometheus = Blueprint("prometheus", __name__)
@@ -78,4 +85,14 @@ def read_vital_signs() -> list[Gauge]:
         step_back()
     kept = LEVELS.index(posture.lately(current_app.config["SQLALCHEMY_DATABASE_URI"]).level)
     said = [Gauge(name, vitals.MEANINGS[name], value) for name, value in found.items()]
+    said += [Gauge(name, OF_REPLICA[name], value) for name, value in how_the_replica_is().items()]
     return [Gauge(UP, OF_DATABASE[UP], 1.0), Gauge(POSTURE, OF_DATABASE[POSTURE], kept), *said]
+
+
+def how_the_replica_is() -> dict[str, float]:
+    """Whether it is used, and how old it is; nothing where there is none, and no age where nobody knows."""
+    replica: Replica | None = current_app.extensions.get("replica")
+    if replica is None:
+        return {}
+    used, lag = float(replica.state() is State.USED), replica.lag()
+    return {REPLICA: used} | ({} if lag is None else {LAG: lag})

@@ -16,6 +16,7 @@ REQUESTS = "registry_requests"
 SECONDS = "registry_request_seconds"
 REFUSALS = "registry_refusals"
 TRANSITIONS = "registry_transitions"
+READS = "registry_replica_reads"
 STARTS = "registry_worker_starts"
 KEPT = "registry_kept_answers"
 
@@ -23,6 +24,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     REQUESTS: ("Requests answered.", ("face", "method", "route", "status")),
     REFUSALS: ("Requests that the registry itself refused, by the rule that did.", ("face", "rule")),
     TRANSITIONS: ("Versions that went from one stage to another, those that made way included.", ("from", "to")),
+    READS: ("Reads that the replica may answer, by who did, and why.", ("by", "why")),
     KEPT: ("Answers that were there already: given again, or outdated by a change.", ("outcome",)),
     STARTS: ("Worker processes that began to serve.", ()),
 }
@@ -59,6 +61,10 @@ class Meters:
     def refused(self, face: str, rule: str) -> None:
         """Count a refusal."""
         self.board.add((REFUSALS, face, rule), 1, {0: 1.0})
+
+    def read(self, *, replica: bool, why: str) -> None:
+        """Count a read that the replica answered, or that the primary did and why."""
+        self.board.add((READS, "replica" if replica else "primary", why), 1, {0: 1.0})
 
     def happened(self, facts: Iterable[Fact]) -> None:
         """Count what was committed."""

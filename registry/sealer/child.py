@@ -12,7 +12,13 @@ from registry.config import Settings, database_url, direct
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1, 60
 """Before it is started again; doubled while it keeps dying soon, as one that refuses does until a person decides."""
 SECONDS_TO_STOP = 10
-NOT_ITS_BUSINESS = ("REGISTRY_DATABASE_URL_FILE", "REGISTRY_ADMIN_TOKEN", "REGISTRY_ADMIN_TOKEN_FILE")
+NOT_ITS_BUSINESS = (
+    "REGISTRY_DATABASE_URL_FILE",
+    "REGISTRY_REPLICA_URL",
+    "REGISTRY_REPLICA_URL_FILE",
+    "REGISTRY_ADMIN_TOKEN",
+    "REGISTRY_ADMIN_TOKEN_FILE",
+)
 
 
 @contextmanager

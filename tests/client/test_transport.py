@@ -71,6 +71,17 @@ def test_each_call_has_a_key_of_its_own(through: Client, proxy: Proxy) -> None:
     assert len({*proxy.sent("Idempotency-Key")}) == 3
 
 
+def test_what_is_read_after_a_change_is_asked_to_be_no_older(through: Client, proxy: Proxy) -> None:
+    through.get_model(through.register_model(unique()).name)
+    earlier = ", ".join(through.last_receipts)
+    name = through.register_model(unique()).name
+    later = ", ".join(through.last_receipts)
+    through.describe_model(name, "")  # as it is already: there is no receipt of that
+    assert not through.last_receipts
+    through.get_model(name)
+    assert [sent for sent in proxy.sent("Audit-Receipt") if sent] == [earlier, later]
+
+
 def test_a_token_whose_secret_was_lost_is_named_to_be_revoked(through: Client, proxy: Proxy, remote: Client) -> None:
     proxy.script.append(LOSE)
 

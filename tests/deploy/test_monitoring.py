@@ -10,7 +10,7 @@ import yaml
 from flask import Flask
 
 from registry.domain import vitals
-from registry.faces.metrics import OF_DATABASE
+from registry.faces.metrics import OF_DATABASE, OF_REPLICA
 from registry.metrics.exposition import GAUGES
 from registry.metrics.meters import COUNTERS, HISTOGRAMS
 from tests.deploy.reading import ROOT
@@ -20,7 +20,7 @@ LABELS = {f"{name}_total": set(labels) for name, (_, labels) in COUNTERS.items()
 LABELS |= {
     f"{name}{end}": set(labels) for name, (_, labels) in HISTOGRAMS.items() for end in ("_bucket", "_sum", "_count")
 }
-LABELS |= {name: set[str]() for name in (*GAUGES, *vitals.MEANINGS, *OF_DATABASE)}
+LABELS |= {name: set[str]() for name in (*GAUGES, *vitals.MEANINGS, *OF_DATABASE, *OF_REPLICA)}
 
 
 def alerts() -> list[dict[str, Any]]:

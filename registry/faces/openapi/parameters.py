@@ -46,12 +46,17 @@ IF_NONE_MATCH = (
     "A GET answers 304 without a body where the `ETag` is this one. A change is refused with 412 where the resource is "
     "in this state; with `*`, where it is there at all."
 )
+RECEIPT = (
+    "The `Audit-Receipt` of an earlier change, or several with commas between them: the answer is at least as new as "
+    "that. Without it, where the service has a replica of its database, an answer may be some seconds old."
+)
 HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "X-Request-ID": (REQUEST_ID, {"type": "string"}),
     "X-Registry-Reason": (REASON, {"type": "string"}),
     "Idempotency-Key": (IDEMPOTENCY_KEY, {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
     "If-Match": (IF_MATCH, {"type": "string"}),
     "If-None-Match": (IF_NONE_MATCH, {"type": "string"}),
+    "Audit-Receipt": (RECEIPT, {"type": "string"}),
 }
 """Headers that requests may bear."""
 
@@ -118,6 +123,7 @@ def header_parameters(route: Route) -> list[str]:
         *(["X-Registry-Reason"] if route.writes else []),
         *(["Idempotency-Key"] if route.is_idempotent_by_key else []),
         *(conditions if route.is_conditional else []),
+        *(["Audit-Receipt"] if route.operation.replica else []),
     ]
 
 

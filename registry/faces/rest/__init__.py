@@ -26,6 +26,7 @@ from registry.faces.rest import (
 )
 from registry.faces.rest.conditional import conditional
 from registry.faces.rest.errors import refuse, refuse_http, types
+from registry.faces.rest.replicated import replicated
 
 PREFIX = "/api/v1"
 
@@ -54,7 +55,7 @@ def authenticate() -> None:
 def register(app: Flask) -> None:
     """Mount the face."""
     # A request that is sent again gets its answer again, whatever has become of the state it was made for.
-    face = Face("rest", __name__, conditional, once)
+    face = Face("rest", __name__, replicated, conditional, once)
     face.before_request(authenticate)
     face.before_request(name_the_model)
     face.before_request(check_path)

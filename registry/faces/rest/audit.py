@@ -6,7 +6,7 @@ from flask import Blueprint, Response, g
 
 from registry.domain import audit
 from registry.domain.audit import Question
-from registry.faces.contract import operation
+from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import concerns, reading
 from registry.faces.rest import schemas
 from registry.faces.rest.audit_export import FILES, export, export_signed
@@ -16,6 +16,10 @@ from registry.faces.rest.wire import load_query
 EVENTS = schemas.Events()
 TAIL = schemas.Tail()
 PAGE = 100
+# Who follows the log waits for what comes, and is not to wait longer than it takes.
+WRITTEN = MayBeOld(
+    "Events are never changed: those of the last moment may be missing, as on any page.", but_with=("after",)
+)
 FILTERS = ("actor", "action", "subject", "since", "until", "request_id")
 
 
@@ -27,6 +31,7 @@ FILTERS = ("actor", "action", "subject", "since", "until", "request_id")
     answer=schemas.Events,
     files=FILES,
     also=(404, 409),
+    replica=WRITTEN,
 )
 def search() -> dict[str, Any] | Response:
     """GET /audit."""
@@ -41,6 +46,7 @@ def search() -> dict[str, Any] | Response:
     answer=schemas.Events,
     files=FILES,
     also=(409,),
+    replica=WRITTEN,
 )
 def of_model(name: str) -> dict[str, Any] | Response:
     """GET /models/<name>/audit."""
@@ -55,6 +61,7 @@ def of_model(name: str) -> dict[str, Any] | Response:
     answer=schemas.Events,
     files=FILES,
     also=(409,),
+    replica=WRITTEN,
 )
 def of_version(name: str, number: int) -> dict[str, Any] | Response:
     """GET /models/<name>/versions/<number>/audit."""

@@ -8,7 +8,15 @@ from collections.abc import Collection
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-TAKEN = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID")
+TAKEN = (
+    "Audit-Receipt",
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+)
 TAKEN_TOO = ("X-Registry-Reason", "traceparent", "tracestate")
 SHOWN = ("Audit-Receipt", "ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID")
 PREFLIGHT_SECONDS = 600

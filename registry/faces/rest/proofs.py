@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, g
 
 from registry.domain import checkpoints, proofs
-from registry.faces.contract import operation
+from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import reading
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
@@ -13,6 +13,7 @@ from registry.faces.rest.wire import load_query
 INCLUSION = schemas.Inclusion()
 CONSISTENCY = schemas.Consistency()
 NOTE = "text/plain"
+SIGNED = MayBeOld("What was signed is true for ever, and the checkpoint before the latest one is as good.")
 
 
 @operation(
@@ -22,6 +23,7 @@ NOTE = "text/plain"
     query=schemas.CheckpointQuery,
     answer=NOTE,
     also=(404,),
+    replica=SIGNED,
 )
 def checkpoint() -> Response:
     """GET /audit/checkpoint."""
@@ -36,6 +38,7 @@ def checkpoint() -> Response:
     query=schemas.InclusionQuery,
     answer=schemas.Inclusion,
     also=(404, 409),
+    replica=SIGNED,
 )
 def inclusion(position: int) -> dict[str, Any]:
     """GET /audit/proof/<position>."""
@@ -49,6 +52,7 @@ def inclusion(position: int) -> dict[str, Any]:
     query=schemas.ConsistencyQuery,
     answer=schemas.Consistency,
     also=(404, 409),
+    replica=SIGNED,
 )
 def consistency() -> dict[str, Any]:
     """GET /audit/consistency."""

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, g
 
 from registry.domain import references
-from registry.faces.contract import operation
+from registry.faces.contract import PAST, operation
 from registry.faces.inbound import concerns, reading, rests_on
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
@@ -20,6 +20,7 @@ RESOLVED = schemas.Resolved()
     query=schemas.ResolveQuery,
     answer=schemas.Resolved,
     also=(404, 410),
+    replica=PAST,
 )
 def resolve() -> dict[str, Any]:
     """GET /resolve."""

@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import asking, full_text, searching
 from registry.domain.filtering import Node, OrderKey
 from registry.domain.searching import Search
-from registry.faces.contract import operation
+from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import reading
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
@@ -15,6 +15,7 @@ from registry.faces.rest.wire import load_query
 Answer = dict[str, Any]
 MODELS = schemas.Models()
 VERSIONS = schemas.Versions()
+LISTED = MayBeOld("A list is out of date as soon as it was read: who acts on it is told by the change if it was.")
 
 
 @operation(
@@ -22,6 +23,7 @@ VERSIONS = schemas.Versions()
     "Page by page, in any order; without parameters, all of them by name.",
     query=schemas.SearchQuery,
     answer=schemas.Models,
+    replica=LISTED,
 )
 def models() -> Answer:
     """GET /models."""
@@ -36,6 +38,7 @@ def models() -> Answer:
     "Page by page, in any order; without parameters, those changed last come first.",
     query=schemas.SearchQuery,
     answer=schemas.Versions,
+    replica=LISTED,
 )
 def versions() -> Answer:
     """GET /versions."""
@@ -49,6 +52,7 @@ def versions() -> Answer:
     "Page by page, in any order; without parameters, the highest number first.",
     query=schemas.SearchInModelQuery,
     answer=schemas.Versions,
+    replica=LISTED,
 )
 def versions_of(name: str) -> Answer:
     """GET /models/<name>/versions."""

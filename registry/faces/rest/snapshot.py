@@ -10,7 +10,7 @@ from flask import Blueprint, Response, g
 from registry.domain import snapshot
 from registry.domain.snapshot import Row, Snapshot, State
 from registry.domain.times import rfc3339
-from registry.faces.contract import operation
+from registry.faces.contract import PAST, operation
 from registry.faces.inbound import reading, reading_later
 from registry.faces.rest import schemas
 from registry.faces.rest.audit_export import file
@@ -29,6 +29,7 @@ OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "dig
     query=schemas.SnapshotQuery,
     answer=KIND,
     files=(KIND,),
+    replica=PAST,
 )
 def as_of() -> Response:
     """GET /snapshot."""

@@ -6,7 +6,7 @@ from flask import Blueprint, g
 
 from registry.domain import stages, tenures
 from registry.errors import NotFound
-from registry.faces.contract import operation
+from registry.faces.contract import PAST, MayBeOld, operation
 from registry.faces.inbound import change, reading
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import PageQuery, expected, load_body, load_query
@@ -33,6 +33,7 @@ def stage_called(word: str) -> Stage:
     "None, one or several versions, each since when and by whom.",
     query=schemas.ProvenAt,
     answer=schemas.Tenures,
+    replica=PAST,
 )
 def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
@@ -46,6 +47,7 @@ def holders(name: str, stage: str) -> dict[str, Any]:
     "Every tenure of the stage, also of versions that were deleted since.",
     query=PageQuery,
     answer=schemas.PastTenures,
+    replica=MayBeOld("What has ended does not change; who stands there now is asked without the history."),
 )
 def history(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>/history."""
