@@ -130,6 +130,8 @@ def verification(found: Findings, size: Size) -> Figure | None:
 AIMS = (
     times(questions.RESOLVE, MLFLOW, 15),
     times(questions.RESOLVE, BARE, 0.7),
+    times(questions.NEVER_ASKED, MLFLOW, 15),
+    times(questions.NEVER_ASKED, BARE, 0.7, questions.RESOLVE),
     times(questions.UNCHANGED, BARE, 0.8, questions.RESOLVE),
     times("create a version", MLFLOW, 6),
     times(questions.TRANSITION, MLFLOW, 6),

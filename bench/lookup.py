@@ -16,7 +16,7 @@ from bench.population import Size
 from bench.questions import MLFLOW, OURS, Known, last_page, page_length
 
 LONGEST_PAGE = 1_000
-ETAGS = 500
+ETAGS = 200
 SECONDS = 120
 
 Answer = tuple[bytes, Mapping[str, str] | Headers]

@@ -1,7 +1,9 @@
-"""What is asked, of which size of registry: each question as a few thousand requests that wrk sends in turn.
+"""What is asked, of which size of registry: each question as many requests that wrk sends in turn.
 
-Reads go to models drawn by chance. Writes change something each time they are sent: tags get a value that they never
-had, and of two versions now one and now the other goes to Production.
+Reads go to models drawn by chance. What a model, a version, an alias or a stage is, is asked of the same few models
+again and again, as by a fleet of servers that polls; one of these questions is also asked so that no request is ever
+sent twice, which no kept answer can help. Writes change something each time they are sent: tags get a value that they
+never had, and of two versions now one and now the other goes to Production.
 """
 
 import random
@@ -18,6 +20,8 @@ MANY, ONE = 32, 1
 """Connections: as many as saturate the service, or one caller whose waiting time is measured."""
 DRAWN = 2_000
 """Requests of a question."""
+POLLED = 200
+"""Those of one that a fleet asks again and again."""
 LAST_PAGE = 900
 SEED = 20_261_125
 
@@ -54,6 +58,11 @@ def models(size: Size, chance: random.Random) -> list[int]:
     return [chance.randrange(1, size.models) for _ in range(DRAWN)]
 
 
+def polled(size: Size, chance: random.Random) -> list[int]:
+    """Models drawn by chance, of which the same is asked again and again."""
+    return models(size, chance)[:POLLED]
+
+
 def changing(size: Size, chance: random.Random) -> list[int]:
     """Models that writes go to. The other half stays as it is, so that what was known of it is so still."""
     return [chance.randrange(1, size.models // 2) for _ in range(DRAWN)]
@@ -61,12 +70,17 @@ def changing(size: Size, chance: random.Random) -> list[int]:
 
 def latest(size: Size, chance: random.Random, _: Known, stages: Sequence[str] = ("Production",)) -> list[Request]:
     """The latest version in some stages, or in all of them."""
-    return [latest_of(index, stages) for index in models(size, chance)]
+    return [latest_of(index, stages) for index in polled(size, chance)]
 
 
-def latest_of(index: int, stages: Sequence[str]) -> Request:
+def never_asked(size: Size, chance: random.Random, _: Known) -> list[Request]:
+    """Who is in Production, with a field that nobody reads and that is never the same."""
+    return [latest_of(index, ["Production"], nonce=COUNTER) for index in models(size, chance)]
+
+
+def latest_of(index: int, stages: Sequence[str], **more: str) -> Request:
     """The latest version of one model."""
-    body = {"name": population.name(index)} | ({"stages": list(stages)} if stages else {})
+    body = {"name": population.name(index)} | ({"stages": list(stages)} if stages else {}) | more
     return post(f"{MLFLOW}/registered-models/get-latest-versions", body)
 
 
@@ -83,18 +97,18 @@ def get(path: str, **query: object) -> Request:
 def by_alias(size: Size, chance: random.Random, _: Known) -> list[Request]:
     """The version that an alias names."""
     at = "registered-models/alias"
-    return [get(at, name=population.name(index), alias="champion") for index in models(size, chance)]
+    return [get(at, name=population.name(index), alias="champion") for index in polled(size, chance)]
 
 
 def by_number(size: Size, chance: random.Random, _: Known) -> list[Request]:
     """A version by its number."""
-    drawn = [(index, chance.randint(1, size.count(index))) for index in models(size, chance)]
+    drawn = [(index, chance.randint(1, size.count(index))) for index in polled(size, chance)]
     return [get("model-versions/get", name=population.name(index), version=number) for index, number in drawn]
 
 
 def model(size: Size, chance: random.Random, _: Known) -> list[Request]:
     """A model."""
-    return [get("registered-models/get", name=population.name(index)) for index in models(size, chance)]
+    return [get("registered-models/get", name=population.name(index)) for index in polled(size, chance)]
 
 
 def search(path: str, text: str, **more: object) -> Request:
@@ -185,7 +199,7 @@ def resolving(reference: str) -> Callable[[Size, random.Random, Known], list[Req
     """Our own interface: what a reference behind a model's name stands for."""
 
     def make(size: Size, chance: random.Random, _: Known) -> list[Request]:
-        uris = [f"models:/{population.name(index)}{reference}" for index in models(size, chance)]
+        uris = [f"models:/{population.name(index)}{reference}" for index in polled(size, chance)]
         return [Request(f"{OURS}/resolve?uri={quote(uri)}") for uri in uris]
 
     return make
@@ -198,7 +212,7 @@ def unchanged(_: Size, __: random.Random, known: Known) -> list[Request]:
 
 def own_model(size: Size, chance: random.Random, _: Known) -> list[Request]:
     """A model, on our own interface."""
-    return [Request(f"{OURS}/models/{population.name(index)}") for index in models(size, chance)]
+    return [Request(f"{OURS}/models/{population.name(index)}") for index in polled(size, chance)]
 
 
 def audit_of_model(size: Size, chance: random.Random, _: Known) -> list[Request]:
@@ -227,8 +241,9 @@ def tail(_: Size, chance: random.Random, known: Known) -> list[Request]:
     return [Request(f"{OURS}/audit?after={chance.randrange(behind)}&limit=100") for _ in range(DRAWN)]
 
 
-RESOLVE, UNCHANGED, FIRST_PAGE, PAGE_900 = (
+RESOLVE, NEVER_ASKED, UNCHANGED, FIRST_PAGE, PAGE_900 = (
     "resolve a stage",
+    "resolve a stage, never asked before",
     "resolve a stage, 304",
     "search, page 1",
     "search, page 900",
@@ -237,6 +252,7 @@ TRANSITION = "transition with archiving"
 LARGEST, TEN = "resolve in the largest model", "resolve in a model of 10 versions"
 QUESTIONS = (
     Question(RESOLVE, latest),
+    Question(NEVER_ASKED, never_asked),
     Question("resolve an alias", by_alias),
     Question("get a version by number", by_number),
     Question("latest version of each stage", in_all_stages),

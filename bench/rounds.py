@@ -16,6 +16,8 @@ from bench.wrk import Request
 Key = tuple[str, str, str]
 """Who, the name of the size, the name of the question."""
 US, MLFLOW, BARE, PGBENCH = "us", "mlflow", "bare", "pgbench"
+WARM_SECONDS = 3
+"""How long each question is asked before it is measured: a fleet has asked before, and each worker learns by itself."""
 PATIENCE = 30
 """Seconds that a service is asked before it is measured whether it answers or not."""
 
@@ -114,7 +116,8 @@ def warm_up(asked: Sequence[Asked]) -> None:
                 break
         for question in one.questions():
             if not question.writes and question.connections == MANY:
-                answered(one, question)
+                for _ in range(WARM_SECONDS):
+                    answered(one, question)
 
 
 def answered(one: Asked, question: Question) -> bool:

@@ -3,15 +3,16 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from bench.population import Size
 from bench.questions import QUESTIONS, Known, Question
 from bench.wrk import COUNTER, Refused, Request
-from registry.db import db
+from registry.silence import WatchedCursor
 
 NUMBERS = itertools.count()
 
@@ -20,7 +21,7 @@ def per_request(app: Flask, token: str, size: Size, known: Known) -> dict[str, i
     """Ask each question, and count the statements: those that find out who asks are among them, COMMIT is not."""
     client = app.test_client()
     for number in range(2):  # the first time something is looked up that stays
-        counts = {one.name: count(app, client, request(one, size, known, number), token) for one in QUESTIONS}
+        counts = {one.name: count(client, request(one, size, known, number), token) for one in QUESTIONS}
     return counts
 
 
@@ -30,12 +31,12 @@ def request(question: Question, size: Size, known: Known, number: int) -> Reques
     return found[number % len(found)]
 
 
-def count(app: Flask, client: FlaskClient, sent: Request, token: str) -> int:
+def count(client: FlaskClient, sent: Request, token: str) -> int:
     """Send one request and count.
 
     :raises Refused: it is refused.
     """
-    with counted(app) as statements:
+    with counted() as statements:
         answer = ask(client, sent, token)
     if answer >= 400:  # noqa: PLR2004
         raise Refused(f"{sent.path}: {answer}")
@@ -56,17 +57,15 @@ def ask(client: FlaskClient, asked: Request, token: str) -> int:
 
 
 @contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
-    """Collect the statements that are sent meanwhile."""
+def counted() -> Iterator[list[str]]:
+    """Collect what is sent to the database meanwhile, message by message; to prepare a statement happens once."""
     sent: list[str] = []
+    execute = WatchedCursor.execute
 
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        sent.append(statement)
+    def note(cursor: WatchedCursor, statement: str, *values: Any) -> None:
+        if not statement.startswith("PREPARE"):
+            sent.append(statement)
+        execute(cursor, statement, *values)
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with patch.object(WatchedCursor, "execute", note):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

@@ -7,7 +7,7 @@ from bench.figures import Figure
 from bench.findings import AIMS, Audit, Findings, judged
 from bench.log_cost import Cost
 from bench.population import LARGE, SMALL
-from bench.questions import LARGEST, RESOLVE, TEN, UNCHANGED
+from bench.questions import LARGEST, NEVER_ASKED, RESOLVE, TEN, UNCHANGED
 from bench.report import DISTURBED, report
 from bench.rounds import BARE, MLFLOW, PGBENCH, US
 
@@ -53,6 +53,7 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
     assert {aim.matter for aim in AIMS} - judged_matters == {
         "create a version, against MLflow", "transition with archiving, against MLflow", "set a tag, against MLflow",
         "search by run id", "search, page 900, against search, page 1",
+        f"{NEVER_ASKED}, against MLflow", f"{NEVER_ASKED}, against the bare route",
     }  # fmt: skip
 
 
