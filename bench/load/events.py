@@ -1,6 +1,7 @@
 """The audit events of a registry of some size: lines as the triggers write them, hashed and chained."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 
 from bench import population
@@ -9,6 +10,9 @@ from bench.population import PROMOTED, ROUNDS, Size
 
 MICROSECONDS = 1_000_000
 Row = tuple[object, ...]
+COLUMNS = "stream, seq, at_us, actor, action, object, request_id, model_id, number"
+"""What the log keeps of a line for searching."""
+NULL = r"\N"
 
 
 class Log:
@@ -23,7 +27,7 @@ class Log:
         """audit.private (event_id, field, side, salt, content)."""
 
     def rows(self) -> Iterator[Row]:
-        """audit.event (id, body, hash), in the order of the log."""
+        """audit.event (id, body, hash, COLUMNS), in the order of the log."""
         for index in range(self._size.models):
             yield from self._model(index)
         for number in range(ROUNDS):
@@ -64,4 +68,11 @@ class Log:
         self.streams[index] = seq + 1, leaf, at * MICROSECONDS
         event = self.next_id
         self.next_id += 1
-        return event, body, rf"\\x{leaf}"
+        return event, body, rf"\\x{leaf}", *repeated(body)
+
+
+def repeated(body: str) -> Row:
+    """COLUMNS of a line."""
+    line = json.loads(body)
+    said = ("stream", "seq", "at_us", "actor", "action", "object", "request_id", "model_id", "version")
+    return tuple(line.get(name, NULL) for name in said)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.load import rows, story
 from bench.load.copying import copy
-from bench.load.events import Log
+from bench.load.events import COLUMNS, Log
 from bench.population import Size
 from bench.servers import connect
 from registry.ownership import APP
@@ -66,7 +66,7 @@ def fill(cursor: Any, size: Size, lines: dict[str, str], say: Callable[[str], ob
     for table, make in rows.TABLES.items():
         copy(cursor, table, make(size), say)
     log = Log(size, lines, first)
-    copy(cursor, "audit.event (id, body, hash)", log.rows(), say)
+    copy(cursor, f"audit.event (id, body, hash, {COLUMNS})", log.rows(), say)
     copy(cursor, "audit.private (event_id, field, side, salt, content)", log.texts, say)
     copy(cursor, "audit.pending (event_id)", ((event,) for event in range(first, log.next_id)), say)
     copy(cursor, "audit.stream (stream, seq, head, at_us, xid)", heads(log), say)

@@ -114,7 +114,8 @@ def insert(section: Section) -> str:
         else f'"{name}"'
         for name in section.columns
     ]
-    columns = ", ".join(f'"{name}"' for name in section.columns)
+    taken += section.following.values()
+    columns = ", ".join(f'"{name}"' for name in (*section.columns, *section.following))
     return (
         f"INSERT INTO {section.table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {', '.join(taken)} "  # noqa: S608
         f"FROM json_populate_recordset(NULL::{section.table}, CAST(:rows AS json))"

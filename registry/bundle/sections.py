@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from registry.bundle.kinds import kind_of, rule_of
-from registry.tables import Base
+from registry.tables import FROM_BODY, Base
 
 Row = Mapping[str, Any]
 Rank = tuple[Any, ...]
@@ -34,8 +34,13 @@ class Section:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """All that cannot be computed from the others."""
-        return tuple(column.name for column in self.table.columns if column.computed is None)
+        """All that does not follow from the others."""
+        return tuple(column.name for column in self.table.columns if column.name not in self.following)
+
+    @cached_property
+    def following(self) -> Mapping[str, str]:
+        """The columns that repeat what another one says, each with the SQL that makes it."""
+        return {column.name: column.info[FROM_BODY] for column in self.table.columns if FROM_BODY in column.info}
 
     @cached_property
     def rules(self) -> Mapping[str, Callable[[Any], bool]]:

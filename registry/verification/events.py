@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 FIRST_COLUMN, LAST_COLUMN = Event._fields.index("stream"), Event._fields.index("request_id") + 1
-"""The columns that are generated from the body."""
+"""The columns that repeat what the body says."""
 NEEDED = {
     "stream": str,
     "seq": int,
@@ -78,7 +78,7 @@ def read(body: str) -> dict[str, Any]:
 
 
 def from_body(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the generated columns have to be."""
+    """What the columns that repeat it have to be."""
     return (*FROM_BODY(line), line.get("model_id"), line.get("version"), line["request_id"])
 
 

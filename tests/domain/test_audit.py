@@ -242,7 +242,8 @@ def test_times_in_a_line_are_in_utc_whatever_the_session_thinks(session: Session
 def test_no_two_events_have_one_place_in_a_stream(session: Session) -> None:
     make_model()
     with pytest.raises(DBAPIError, match="uq_event_stream"), superuser() as connection:
-        connection.execute(text("INSERT INTO audit.event (body, hash) SELECT body, hash FROM audit.event LIMIT 1"))
+        columns = "body, hash, stream, seq, at_us, actor, action, object, request_id"
+        connection.execute(text(f"INSERT INTO audit.event ({columns}) SELECT {columns} FROM audit.event LIMIT 1"))
 
 
 FORBIDDEN = [

@@ -9,6 +9,13 @@ from sqlalchemy import Connection, text
 
 from tests.verification.registries import Registry
 
+INSERT = text(
+    "INSERT INTO audit.event "
+    "(id, body, hash, stream, seq, at_us, actor, action, object, model_id, number, request_id) OVERRIDING SYSTEM VALUE "
+    "SELECT :id, :body, :hash, l ->> 'stream', (l ->> 'seq')::bigint, (l ->> 'at_us')::bigint, l ->> 'actor', "
+    "l ->> 'action', l ->> 'object', (l ->> 'model_id')::bigint, (l ->> 'version')::integer, l ->> 'request_id' "
+    "FROM (SELECT CAST(:body AS json) AS l) line"
+)
 TABLES = ("audit.event", "audit.private", "audit.seal", "audit.checkpoint", "audit.pending", "audit.stream")
 
 
@@ -75,10 +82,7 @@ class History:
             self._write_heads(connection)
 
     def _write(self, connection: Connection, number: int, body: str) -> None:
-        connection.execute(
-            text("INSERT INTO audit.event (id, body, hash) OVERRIDING SYSTEM VALUE VALUES (:id, :body, :hash)"),
-            {"id": number, "body": body, "hash": hash_of(body)},
-        )
+        connection.execute(INSERT, {"id": number, "body": body, "hash": hash_of(body)})
         if number in self.positions:
             seal = {"position": self.positions[number], "id": number, "leaf": hash_of(body)}
             connection.execute(text("INSERT INTO audit.seal VALUES (:position, :id, :leaf)"), seal)
