@@ -67,7 +67,8 @@ GRANT USAGE ON SCHEMA audit TO {OWNER}, {APP}, {SEALER}, {READER}, {ERASER};
 -- The triggers that keep the intervals read the instant of the event that opens or closes them.
 GRANT SELECT ON audit.stream TO {OWNER};
 GRANT EXECUTE ON FUNCTION audit.open_stream(text), audit.to_time(bigint) TO {OWNER};
-GRANT SELECT ON audit.event, audit.private, audit.seal, audit.checkpoint, audit.subtree, audit.sealer TO {APP};
+GRANT SELECT ON audit.event, audit.private, audit.seal, audit.checkpoint, audit.subtree, audit.sealer, audit.stream
+    TO {APP};
 GRANT EXECUTE ON FUNCTION audit.instant(text), audit.note(text, jsonb) TO {APP};
 GRANT SELECT ON audit.event, audit.pending, audit.seal, audit.checkpoint, audit.sealer TO {SEALER};
 GRANT DELETE ON audit.pending TO {SEALER};

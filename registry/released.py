@@ -61,7 +61,7 @@ FUNCTIONS = {
     "audit_guard.table_of(oid,oid)": "570e7962768d6e17be06ea782c1abc0be06070c6ffe4f9a84a128d8fc6ecd098",
     "audit_guard.tell(text,text[])": "d19d8d6a4a8a6655540fb4e31a8f38d4bb2e07cebb94cfd38a1f479891cee243",
     "registry.lexemes(text)": "90c921966253ae8b87e821312f027e84f42e412c1c93301697a2bc5f0525ff8a",
-    "registry.standing(bytea,text[])": "6dd8203cbdc7efcb7ae06b398bc06233befa1750c37dd78b29f4115f13cbbdd7",
+    "registry.standing(bytea,text[])": "bb36c797202b2b72648ba03b2f8dafb57a18e3e7643f0e040f581bb7fa894d5a",
     "registry.track_alias()": "bc752ad34e4f7fe3ae02e25b07ab2bf18e466cab34faf0e1c3d5860e55caa677",
     "registry.track_name()": "80a0c764755d9728073785c1279ad3a842c4fbdf76e7dbc2543c35100e69fdce",
     "registry.track_stage()": "2fd0379821403b78c02619af9bb134f19a102b626840a8d05ba351b84ee9dae3",

@@ -261,7 +261,7 @@ def test_the_service_may_do_no_more_than_it_needs(database_url: str) -> None:
         "FROM information_schema.role_table_grants WHERE grantee = 'registry_app' AND table_schema = 'audit' "
         "GROUP BY table_schema, table_name ORDER BY table_name"
     )
-    tables = ("checkpoint", "event", "private", "seal", "sealer", "subtree")
+    tables = ("checkpoint", "event", "private", "seal", "sealer", "stream", "subtree")
     assert ask(database_url, rights) == [f"SELECT audit.{table}" for table in tables]
     callable_ = (
         "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'audit'::regnamespace "

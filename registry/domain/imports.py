@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from registry.db import settings_of
@@ -101,8 +101,9 @@ def is_here(session: Session, model: Model) -> bool:
 
 
 def set_updated(session: Session, model_id: int, moment: datetime) -> None:
-    """Say when a model was changed last, there; this alone is no event."""
+    """Say when a model was changed last, there; this alone is no event, so the clock of its stream is set on."""
     session.execute(update(RegisteredModel).where(RegisteredModel.id == model_id).values(updated_at=moment))
+    session.execute(select(func.audit.instant(f"model:{model_id}")))
 
 
 def take_version(session: Session, principal: Principal, name: str, version: Version) -> bool:

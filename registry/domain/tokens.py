@@ -276,7 +276,7 @@ class Standing:
     """What the database says of a token that is good, and of the streams that were asked for with it.
 
     `authority` is all that decides what the token may be used for: as long as it is the same, the same is allowed.
-    `heads`: of each stream the hash of its last event, which no other state of it ever has; None of one without events.
+    `heads`: of each stream the hash of its last event and its clock (domain/heads.py); None of one that is not there.
     """
 
     authority: tuple[Any, ...]

@@ -1,9 +1,10 @@
 """Answers that are kept: who asks the same again gets the same, once the database has said that it still holds.
 
-A kept answer rests on the streams of the audit log that its view named (`inbound.rests_on`): of each the hash of the
-last event is kept with it. Nothing about a model changes without an event in its stream, so as long as the hashes are
-the same, the view would answer the same. Whether they are, and whether the token is good for as much as it was, is one
-question to the database, asked each time and outside any transaction: nothing is true here because it was a moment ago.
+A kept answer rests on the streams of the audit log that its view named (`inbound.rests_on`): of each its head is kept
+with it, the hash of the last event and the stream's clock. Nothing about a model changes without setting that on, also
+where it is no event, so as long as the heads are the same, the view would answer the same. Whether they are, and
+whether the token is good for as much as it was, is one question to the database, asked each time and outside any
+transaction: nothing is true here because it was a moment ago.
 
 What an answer is kept with was read before what it answers, or in the same snapshot: whatever changed meanwhile shows
 in the next look.
@@ -43,7 +44,7 @@ UNCOMMON = (
 NEW_EACH_TIME = "X-Request-ID"
 KEPT_STATUSES = frozenset({200, 304})
 OVERHEAD = 2_048
-"""Bytes that an answer takes besides its body, about."""
+"""Bytes that an answer takes besides its body and what was asked, about."""
 
 Environ = dict[str, Any]
 Key = tuple[str | bytes, ...]
@@ -70,11 +71,6 @@ class Answer:
         """Whether it is what the view would answer now."""
         return self.heads == standing.heads and self.authority == standing.authority and not standing.note_use
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes, about."""
-        return len(self.body) + OVERHEAD
-
 
 class Shelf:
     """Answers by what was asked; those that nobody has asked for the longest make room for others."""
@@ -97,17 +93,23 @@ class Shelf:
         """Keep an answer in the place of the one that was there, if it is not too large altogether."""
         with self._lock:
             self._remove(key)
-            if answer.size > self._room // 8:
+            size = size_of(key, answer)
+            if size > self._room // 8:
                 return
             self._answers[key] = answer
-            self._left -= answer.size
+            self._left -= size
             while self._left < 0:
                 self._remove(next(iter(self._answers)))
 
     def _remove(self, key: Key) -> None:
         gone = self._answers.pop(key, None)
         if gone is not None:
-            self._left += gone.size
+            self._left += size_of(key, gone)
+
+
+def size_of(key: Key, answer: Answer) -> int:
+    """Bytes that an answer takes with what was asked, about. Whoever asks decides how long that is."""
+    return sum(map(len, key)) + len(answer.body) + OVERHEAD
 
 
 class Lane:

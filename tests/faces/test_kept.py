@@ -16,7 +16,18 @@ from werkzeug.test import TestResponse
 from registry import ownership
 from registry.config import Settings
 from registry.db import db, transaction
-from registry.domain import aliases, comments, grants, model_versions, registered_models, stages, tags, tokens, trash
+from registry.domain import (
+    aliases,
+    comments,
+    grants,
+    imports,
+    model_versions,
+    registered_models,
+    stages,
+    tags,
+    tokens,
+    trash,
+)
 from registry.domain.access import OPERATOR
 from registry.domain.grants import Wanted
 from registry.faces import kept
@@ -87,6 +98,23 @@ CHANGES: dict[str, Callable[[Any, str], object]] = {
     "another model of the name": make_again,
     "rename": lambda session, name: registered_models.rename(session, OPERATOR, name, unique("New")),
     "swap": lambda session, name: stages.rollback(session, OPERATOR, name, Stage.PRODUCTION),
+}
+
+
+def import_again(session: Any, name: str) -> None:
+    found = registered_models.get(session, OPERATOR, name).model
+    later = found.updated_at + timedelta(days=1)
+    again = imports.Model(name=name, description=None, tags={}, created_at=found.created_at, updated_at=later)
+    assert not imports.take_model(session, OPERATOR, again)
+
+
+# Such a change is no event, and moves the time of the last change all the same.
+CHANGES |= {
+    "the stage it has": lambda session, name: stages.transition(session, OPERATOR, name, 1, Stage.PRODUCTION),
+    "the description it has": lambda session, name: model_versions.describe(session, OPERATOR, name, 1, None),
+    "the model's own description": lambda session, name: registered_models.describe(session, OPERATOR, name, None),
+    "the name it has": lambda session, name: registered_models.rename(session, OPERATOR, name, name),
+    "another import": import_again,
 }
 
 
@@ -412,7 +440,7 @@ def answer(body: bytes) -> Answer:
 
 
 def test_the_shelf_forgets_what_was_asked_the_longest_ago() -> None:
-    shelf = Shelf(10 * kept.OVERHEAD)
+    shelf = Shelf(10 * kept.size_of(("a",), answer(b"")))
     for name in "abcdefghij":
         shelf.put((name,), answer(b""))
     assert shelf.find(("a",)) is not None
@@ -429,3 +457,11 @@ def test_the_shelf_takes_nothing_that_is_too_large() -> None:
     shelf.put(("a",), answer(b""))
     shelf.put(("a",), answer(bytes(10 * kept.OVERHEAD)))
     assert shelf.find(("a",)) is None
+
+
+def test_what_was_asked_takes_room_too() -> None:
+    shelf = Shelf(64 * kept.OVERHEAD)
+    long = "x" * kept.OVERHEAD
+    for number in range(64):
+        shelf.put((str(number), long, long.encode()), answer(b""))
+    assert sum(shelf.find((str(number), long, long.encode())) is not None for number in range(64)) < 64 // 3 + 1
