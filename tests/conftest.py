@@ -129,17 +129,27 @@ def application(settings: Settings) -> Iterator[Flask]:
             db.engine.dispose()
 
 
+def patient(url: str) -> Settings:
+    """The service on this database, in the role that owns nothing there, for many tests."""
+    return Settings(
+        database_url=as_role(url, ownership.APP),
+        pool_size=40,
+        failed_attempts_per_address=1_000_000,  # all tests have the same
+        failed_attempts_per_token=1_000_000,
+    )
+
+
 @pytest.fixture(scope="session")
 def app(database_url: str) -> Iterator[Flask]:
-    """The service on the shared database, in the role that owns nothing there."""
-    with application(
-        Settings(
-            database_url=as_role(database_url, ownership.APP),
-            pool_size=40,
-            failed_attempts_per_address=1_000_000,  # all tests have the same
-            failed_attempts_per_token=1_000_000,
-        )
-    ) as app:
+    """The service on the shared database."""
+    with application(patient(database_url)) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def app_alone(server_url: str, template_url: str) -> Iterator[Flask]:
+    """The service on a database of its own, for a module that looks at all rows: others have ever more."""
+    with database(server_url, str(make_url(template_url).database)) as url, application(patient(url)) as app:
         yield app
 
 

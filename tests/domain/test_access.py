@@ -362,6 +362,11 @@ def is_lower(role: Role, least: Role) -> bool:
 
 
 @pytest.fixture(scope="module")
+def app(app_alone: Flask) -> Flask:
+    return app_alone
+
+
+@pytest.fixture(scope="module")
 def world(app: Flask) -> World:
     with app.app_context():
         return make_world()

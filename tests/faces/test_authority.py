@@ -32,6 +32,11 @@ def test_every_route_has_a_row(app: Flask) -> None:
 
 
 @pytest.fixture(scope="module")
+def app(app_alone: Flask) -> Flask:
+    return app_alone
+
+
+@pytest.fixture(scope="module")
 def world(app: Flask) -> World:
     """Made by somebody whom no table knows, so that nobody owns it."""
     with app.app_context():
