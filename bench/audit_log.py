@@ -100,13 +100,13 @@ APPEND = (
 )
 TOLD = "SELECT set_config('app.actor', 'operator', true), set_config('app.request_id', 'bench', true)"
 SEALING = (
-    "SELECT (max(size) - min(size)) / extract(epoch FROM max(created_at) - min(created_at)) "
+    "SELECT (max(size) - min(size)) / nullif(extract(epoch FROM max(created_at) - min(created_at)), 0) "
     "FROM audit.checkpoint WHERE size > %s AND size <= %s"
 )
 
 
 def sealing_rate(admin_url: str, start: int, end: int) -> float:
-    """Events per second that the sealer sealed in one go, between two sizes of the log."""
+    """Events per second that the sealer sealed in one go, between two sizes of the log; 0 if one batch had them all."""
     return float(servers.ask(admin_url, SEALING, start, end) or 0)
 
 

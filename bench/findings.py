@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bench import questions
 from bench.audit_log import Export
 from bench.figures import Figure, ratio
+from bench.grants import Cost as CostOfGrants
 from bench.log_cost import AIMED, Cost
 from bench.machine import Noise
 from bench.population import Size
@@ -36,6 +37,7 @@ class Findings:
     """Seconds, of what was loaded in this run."""
     results: Results = field(default_factory=Results)
     costs: list[Cost] = field(default_factory=list)
+    grants: list[CostOfGrants] = field(default_factory=list)
     audit: dict[str, Audit] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
@@ -144,6 +146,10 @@ AIMS = (
     Aim("writes that the audit log leaves, 4 writers, 2 ms of application time", 0.8, cost_of_the_log, unit=" ×"),
     Aim("events verified on one core", 100_000, verification, unit=" /s"),
 )
+
+
+AIMED_AT = frozenset(one.name for one in questions.QUESTIONS if any(one.name in aim.matter for aim in AIMS))
+"""The questions that an aim is about."""
 
 
 def judged(found: Findings) -> Iterator[tuple[Aim, Figure]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from bench.figures import Figure, short
+from bench.figures import Figure, ratio, short
 from bench.findings import Findings, judged
 from bench.population import Size
 from bench.questions import MANY, QUESTIONS, RESOLVE, Question
@@ -28,7 +28,7 @@ def report(found: Findings, rounds: int) -> str:
     """All of it."""
     parts = [
         HEAD.format(rounds=rounds), *machine(found), *aims(found), *requests(found), *floor(found), *growth(found),
-        *log_cost(found), *audit_log(found), *processes(found), *statements(found), *refusals(found),
+        *log_cost(found), *audit_log(found), *processes(found), *statements(found), *grants(found), *refusals(found),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
@@ -165,6 +165,26 @@ def statements(found: Findings) -> Iterator[str]:
     if found.statements:
         yield "## SQL statements per request, the look-up of the token included\n"
         yield from table(["question", "statements"], list(found.statements.items()))
+
+
+def grants(found: Findings) -> Iterator[str]:
+    """What it costs to have more of them."""
+    if not found.grants:
+        return
+    yield f"## Cost of more grants, on the {found.sizes[0].name} registry: one caller on an open connection\n"
+    yield "Grants are the only rules there are to measure so: policies and webhooks do not exist yet.\n"
+    fewest = {one.question: one.milliseconds for one in reversed(found.grants)}
+    rows = [
+        (
+            one.question,
+            f"{one.grants:,}",
+            one.statements,
+            one.milliseconds,
+            ratio(one.milliseconds, fewest[one.question]),
+        )
+        for one in found.grants
+    ]
+    yield from table(["question", "grants of the caller", "statements", "milliseconds", "of the first"], rows)
 
 
 def refusals(found: Findings) -> Iterator[str]:

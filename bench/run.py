@@ -2,18 +2,18 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import audit_log, contenders, log_cost, lookup, rounds, servers, statements
-from bench.findings import Audit, Findings
+from bench import audit_log, contenders, grants, log_cost, lookup, rounds, servers, statements
+from bench.findings import AIMED_AT, Audit, Findings
 from bench.load import mlflow as mlflow_loader
 from bench.load import registry as registry_loader
 from bench.machine import description
 from bench.population import Size
-from bench.questions import OURS, Known
+from bench.questions import OURS, Known, Question
 from bench.report import report
 from bench.rounds import BARE, MLFLOW, US, Asked
 from registry import embedded, schema
@@ -68,6 +68,7 @@ def run(plan: Plan, *, load_only: bool = False) -> str:
             found.noise.look()
             measure_log(plan, server, found)
             measure_requests(plan, server, found)
+            measure_grants(plan, server, found)
             found.noise.look()
         except KeyboardInterrupt:
             plan.say("Interrupted: the report has what was measured until now.")
@@ -102,8 +103,8 @@ def seal_all(plan: Plan, size: Size, url: str) -> None:
     contenders.seal(url, plan.ours(size))
     last = size.events // 10
     for start in (0, size.events - last):
-        rate = audit_log.sealing_rate(url, start, start + last)
-        plan.say(f"  sealed {rate:,.0f} events per second, from {start:,} to {start + last:,}")
+        if rate := audit_log.sealing_rate(url, start, start + last):
+            plan.say(f"  sealed {rate:,.0f} events per second, from {start:,} to {start + last:,}")
 
 
 def ours(size: Size) -> str:
@@ -137,8 +138,8 @@ def measure_log(plan: Plan, server: str, found: Findings) -> None:
     shutil.rmtree(copied, ignore_errors=True)
     shutil.copytree(plan.ours(plan.sizes[0]) / "sealer", copied / "sealer")
     plan.say("Measuring what the audit log costs ...")
-    writers = [log_cost.AIMED] if plan.quick else log_cost.WRITERS
-    found.costs = log_cost.measure(url, copied, writers, plan.rounds, 2 * plan.seconds, plan.say)
+    writers, seconds = ([log_cost.AIMED], plan.seconds) if plan.quick else (log_cost.WRITERS, 2 * plan.seconds)
+    found.costs = log_cost.measure(url, copied, writers, plan.rounds, seconds, plan.say)
     servers.drop(server, COST)
     found.audit = {size.name: Audit() for size in plan.sizes}
     for _ in range(0 if plan.quick else plan.rounds):
@@ -169,21 +170,41 @@ def measure_requests(plan: Plan, server: str, found: Findings) -> None:
     found.ready |= {} if plan.quick else starts(plan)
 
 
+def measure_grants(plan: Plan, server: str, found: Findings) -> None:
+    """What it costs to have more grants."""
+    if plan.quick:
+        return
+    size = plan.sizes[0]
+    plan.say("Measuring what grants cost ...")
+    url = servers.database(server, ours(size))
+    found.grants = grants.measure(url, size, plan.ours(size), plan.rounds, plan.seconds, plan.say)
+
+
+@dataclass
+class Hurried(Asked):
+    """Is asked nothing but what an aim is about."""
+
+    def questions(self) -> Sequence[Question]:
+        """What this one can be asked."""
+        return [one for one in super().questions() if one.name in AIMED_AT]
+
+
 @contextmanager
 def started(plan: Plan, server: str) -> Iterator[list[Asked]]:
     """Everybody, each on registries of all sizes."""
-    asked = []
+    asked: list[Asked] = []
+    kind = Hurried if plan.quick else Asked
     with ExitStack() as stack:
         for size in reversed(plan.sizes):
             url, directory = servers.database(server, ours(size)), plan.ours(size)
             us = stack.enter_context(contenders.registry(url, directory))
-            asked.append(Asked(US, size, us, lookup.known(lookup.asking(us), size), directory))
+            asked.append(kind(US, size, us, lookup.known(lookup.asking(us), size), directory))
             bare = stack.enter_context(contenders.bare(url, directory))
-            asked.append(Asked(BARE, size, bare, Known(), directory))
+            asked.append(kind(BARE, size, bare, Known(), directory))
             if plan.mlflow:
                 other = servers.database(server, theirs(size))
                 mlflow = stack.enter_context(contenders.mlflow(plan.mlflow, other, directory))
-                asked.append(Asked(MLFLOW, size, mlflow, lookup.known_of_mlflow(size), directory))
+                asked.append(kind(MLFLOW, size, mlflow, lookup.known_of_mlflow(size), directory))
         yield asked
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from bench import population
+from bench import audit_log, population
 from bench.load import registry
 from bench.load.copying import Rows
 from bench.population import Size
@@ -98,3 +98,11 @@ def test_rows_are_read_in_pieces_of_any_size() -> None:
 
     assert read.split(b"\n")[:2] == [b"0\tx", b"1\tx"]
     assert read.count(b"\n") == rows.count == 20_000
+
+
+def test_a_log_that_was_sealed_in_one_batch_tells_no_rate(place: Place) -> None:
+    place.seal()
+    [(batches, size)] = place.ask("SELECT count(*), max(size) FROM audit.checkpoint")
+
+    assert batches == 1
+    assert audit_log.sealing_rate(place.url, 0, size) == 0

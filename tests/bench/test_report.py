@@ -4,7 +4,9 @@ import pytest
 
 from bench.audit_log import Export
 from bench.figures import Figure
-from bench.findings import AIMS, Audit, Findings, judged
+from bench.findings import AIMED_AT, AIMS, Audit, Findings, judged
+from bench.grants import KEPT
+from bench.grants import Cost as CostOfGrants
 from bench.log_cost import Cost
 from bench.population import LARGE, SMALL
 from bench.questions import LARGEST, NEVER_ASKED, RESOLVE, TEN, UNCHANGED
@@ -28,6 +30,7 @@ def found() -> Findings:
     found.results.add((US, LARGE.name, "get a model"), 100)
     found.results.refused[MLFLOW, LARGE.name, "set a tag"] = "Socket errors: timeout 3"
     found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1000, 850, 700)))]
+    found.grants = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
     found.audit = {LARGE.name: Audit([Export(1_000_000, 10, 150, 170)], [120_000.0])}
     return found
 
@@ -68,6 +71,7 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
         "| 4 | 2 ms | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) | 0.85 (0.85-0.85) | 0.70 (0.70-0.70) |",
         "| large | export of 1,000,000 events, per second | 100,000; service 150 MB before, 170 MB at most |",
         "| mlflow server | 1900 MB |",
+        "| resolve a stage, the answer kept | 1,000 | 1 | 5.00 (5.00-5.00) | 2.50 (2.50-2.50) |",
         "| mlflow | large | set a tag | Socket errors: timeout 3 |",
     ],
 )
@@ -80,3 +84,8 @@ def test_the_report_says_when_others_kept_the_processors_busy(found: Findings, s
     found.noise.shares = [share, 0.01, 1.0]
 
     assert (DISTURBED in report(found, 3)) is disturbed
+
+
+def test_what_an_aim_is_about_is_also_asked_in_a_hurry() -> None:
+    assert {RESOLVE, NEVER_ASKED, UNCHANGED, TEN, LARGEST, "search, page 1", "set a tag"} <= AIMED_AT
+    assert "get a model" not in AIMED_AT
