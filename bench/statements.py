@@ -15,6 +15,8 @@ from bench.wrk import COUNTER, Refused, Request
 from registry.silence import WatchedCursor
 
 NUMBERS = itertools.count()
+ONCE = ("PREPARE ", "select pg_catalog.version()", "select current_schema()", "show ")
+"""How statements begin that are sent once: to prepare others, and to get to know a server."""
 
 
 def per_request(app: Flask, token: str, size: Size, known: Known) -> dict[str, int]:
@@ -58,12 +60,12 @@ def ask(client: FlaskClient, asked: Request, token: str) -> int:
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """Collect what is sent to the database meanwhile, message by message; to prepare a statement happens once."""
+    """Collect what is sent to the database meanwhile, message by message, but for what a connection begins with."""
     sent: list[str] = []
     execute = WatchedCursor.execute
 
     def note(cursor: WatchedCursor, statement: str, *values: Any) -> None:
-        if not statement.startswith("PREPARE"):
+        if not statement.startswith(ONCE):
             sent.append(statement)
         execute(cursor, statement, *values)
 

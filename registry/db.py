@@ -17,7 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from psycopg2 import Error as DriverError
 from sqlalchemy import Connection, Engine, Text, bindparam, cast, event, func, select
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
@@ -49,8 +49,6 @@ LOCK_NOT_AVAILABLE = "55P03"
 READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 
 AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
-FAULTS = (DriverError, SQLAlchemyError)
-"""What `ask` raises: of the driver, or of the pool."""
 
 # What a session knows of the transaction that stands open in it.
 HEADS = "heads"  # heads of streams that were read: see domain/heads.py
@@ -184,7 +182,8 @@ def begin_again(connection: Any, _: ConnectionPoolEntry) -> None:
 def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
     """Ask the database one question in one round trip, outside any transaction and beside all sessions.
 
-    :raises DriverError, SQLAlchemyError: it cannot answer (`FAULTS`); the connection is not used again.
+    :raises DBAPIError: it cannot answer; the connection is not used again.
+    :raises TimeoutError: no connection became free in time.
     """
     with closing(engine.raw_connection()) as connection:
         driver: Any = connection.dbapi_connection
@@ -193,10 +192,18 @@ def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
             with driver.cursor() as cursor:
                 cursor.execute(question, given)
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except DriverError as error:
+            connection.invalidate()
+            raise dressed(question, error) from error
         except BaseException:
             connection.invalidate()
             raise
         return rows
+
+
+def dressed(question: str, error: DriverError) -> BaseException:
+    """A fault of the driver as SQLAlchemy has it, and so as all others know it."""
+    return DBAPIError.instance(question, {}, error, DriverError, hide_parameters=True)
 
 
 def settings_of(session: Session) -> Settings:

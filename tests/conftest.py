@@ -28,7 +28,7 @@ from registry.db import db, transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR, Principal
 from registry.vocabulary import Role
-from tests.factories import unique
+from tests.factories import authenticate, unique
 from tests.live import Live, serving
 
 
@@ -170,7 +170,7 @@ def issue(app: Flask, role: Role) -> tuple[Principal, str]:
     """A principal with this role, and its token."""
     with app.app_context(), transaction(OPERATOR) as session:
         issued = tokens.create(session, OPERATOR, name=unique(role), role=role)
-        holder = tokens.authenticate(session, issued.secret)
+        holder = authenticate(session, issued.secret)
         assert holder is not None
         return holder.principal, issued.secret
 

@@ -3,9 +3,10 @@
 import secrets
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from registry.db import take_time, transaction
-from registry.domain import access, model_versions, registered_models, stages
+from registry.domain import access, model_versions, registered_models, stages, tokens
 from registry.domain.access import OPERATOR, Principal
 from registry.vocabulary import Role, Stage
 
@@ -65,3 +66,10 @@ def make_events(count: int, streams: int = 1) -> list[str]:
             {"each": count // streams, "names": names},
         )
     return names
+
+
+def authenticate(session: Session, secret: str) -> tokens.Holder | None:
+    """Who holds a token, as this session sees it; the service asks outside of any."""
+    question = text("SELECT * FROM registry.standing(:digest, '{}')")
+    row = session.execute(question, {"digest": tokens.digest(secret)}).one_or_none()
+    return None if row is None else tokens.holder(tokens.standing_of(row, ()))

@@ -19,6 +19,7 @@ from registry.domain import tokens
 from registry.verification.verify import Verification
 from registry.vocabulary import Role
 from tests.conftest import application, database
+from tests.factories import authenticate
 
 BEFORE_GRANTS = 11
 BEFORE_CHEAPER = 14
@@ -75,7 +76,7 @@ def test_every_token_is_worth_after_the_upgrade_what_it_was_before(old_url: str)
             connection.execute(text(statement), {key: given[key] for key in given if f":{key}" in statement})
     schema.upgrade(old_url)
     with application(Settings(database_url=old_url)) as app, app.app_context():
-        found = {secret: tokens.authenticate(db.session(), secret) for secret in secrets}
+        found = {secret: authenticate(db.session(), secret) for secret in secrets}
         worth = {secret: holder and holder.principal.role for secret, holder in found.items()}
         granted = "SELECT p.name, g.role, g.pattern FROM registry.grants g JOIN registry.principals p"
         made = db.session.execute(text(f"{granted} ON p.id = g.principal_id")).all()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, func, not_, or_, select, text, update
+from sqlalchemy import Engine, Select, and_, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
@@ -298,26 +298,18 @@ class Holder:
     standing: Standing
 
 
-STANDING = text("SELECT * FROM registry.standing(:digest, '{}')")
-
-
-def authenticate(session: Session, secret: str) -> Holder | None:
-    """Whose token this is; None if it is nobody's, has expired or was revoked. One indexed query.
-
-    The look-up is by digest, so how long it takes says nothing about how near a guess came.
-    """
-    row = session.execute(STANDING, {"digest": digest(secret)}).one_or_none()
-    return None if row is None else holder(standing_of(row, ()))
+STANDING = "SELECT * FROM registry.standing(%s, %s::text[])"
 
 
 def standing(engine: Engine, token: bytes, streams: Sequence[str]) -> Standing | None:
     """What the database says of the token with this digest, and of these streams; None if the token is not good.
 
-    In one round trip, outside any transaction.
+    In one round trip, outside any transaction. The look-up is by digest, so how long it takes says nothing about how
+    near a guess came.
 
-    :raises Exception: one of `db.FAULTS`, where it cannot be asked now.
+    :raises DBAPIError, TimeoutError: it cannot be asked now.
     """
-    rows = ask(engine, "SELECT * FROM registry.standing(%s, %s::text[])", token, list(streams))
+    rows = ask(engine, STANDING, token, list(streams))
     return standing_of(rows[0], streams) if rows else None
 
 

@@ -100,14 +100,15 @@ def caller() -> Principal:
     issuers: Issuers = current_app.extensions["issuers"]
     if issuers.concerns(secret):
         return vouched_for(issuers, secret)
-    asked: Standing | None = request.environ.get(STANDING)
-    holder = tokens.holder(asked) if asked else tokens.authenticate(db.session(), secret)
-    if holder is None:
+    known: Standing | None = request.environ.get(STANDING)
+    standing = known or tokens.standing(db.engine, tokens.digest(secret), ())
+    if standing is None:
         note_spent(secret)
         count_failure(secret)
         raise Unauthenticated("The token is unknown, has expired or was revoked.")
-    request.environ[STANDING] = holder.standing
-    if holder.standing.note_use:
+    request.environ[STANDING] = standing
+    holder = tokens.holder(standing)
+    if standing.note_use:
         with suppress(Unavailable), unaudited() as session:  # worth no refusal, for instance on a read-only standby
             tokens.note_use(session, holder.token_id)
     return holder.principal

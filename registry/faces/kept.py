@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from registry.db import FAULTS, db
+from registry.db import db
 from registry.domain import tokens
 from registry.domain.heads import noted
 from registry.domain.tokens import Standing
@@ -142,7 +144,7 @@ class Lane:
         clock = board.start_clock(time.monotonic())
         try:
             return tokens.standing(self._engine, answer.token, answer.streams)
-        except FAULTS:
+        except (DBAPIError, PoolTimeoutError):
             return None
         finally:
             if clock is not None:

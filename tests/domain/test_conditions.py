@@ -25,6 +25,7 @@ from registry.domain.searching import Search
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Role, Stage
 from tests.conftest import application, database
+from tests.factories import authenticate
 from tests.oracle import ORACLE
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,7 +108,7 @@ def service(server_url: str, template_url: str, people: dict[str, Principal]) ->
 
 def known(name: str) -> Principal:
     with transaction(OPERATOR) as session:
-        made = tokens.authenticate(session, tokens.create(session, OPERATOR, name=name, role=Role.ADMINISTRATOR).secret)
+        made = authenticate(session, tokens.create(session, OPERATOR, name=name, role=Role.ADMINISTRATOR).secret)
     assert made is not None
     return made.principal
 

@@ -12,7 +12,7 @@ from registry.domain.access import OPERATOR, Decision, Grant, Principal, Scope
 from registry.domain.grants import Wanted
 from registry.errors import Forbidden, Invalid, ModelNotFound, VersionNotFound
 from registry.vocabulary import Effect, Permission, Role, Stage
-from tests.factories import make_model, make_version, move, unique
+from tests.factories import authenticate, make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -234,7 +234,7 @@ def known(role: Role = VIEWER, **narrowed: Any) -> Principal:
     with transaction(OPERATOR) as session:
         tokens.create(session, OPERATOR, name=name, role=role)
         secret = tokens.create(session, OPERATOR, name=name, role=ADMINISTRATOR, **narrowed).secret
-        holder = tokens.authenticate(session, secret)
+        holder = authenticate(session, secret)
     assert holder is not None
     return holder.principal
 

@@ -11,7 +11,7 @@ from registry.domain.explaining import Explanation
 from registry.domain.grants import Wanted
 from registry.errors import Forbidden, ModelNotFound, PrincipalNotFound
 from registry.vocabulary import Effect, Permission, Role, Stage
-from tests.factories import make_model, make_version, move, trusted, unique
+from tests.factories import authenticate, make_model, make_version, move, trusted, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -26,7 +26,7 @@ def known(role: Role, **wanted: object) -> Principal:
         secret = tokens.create(session, OPERATOR, name=name, role=role).secret
         if wanted:
             grants.create(session, OPERATOR, Wanted(principal=name, **wanted))  # type: ignore[arg-type]
-        holder = tokens.authenticate(session, secret)
+        holder = authenticate(session, secret)
     assert holder is not None
     return holder.principal
 

@@ -18,7 +18,7 @@ from registry.errors import Conflict, Forbidden, GrantNotFound, Invalid, Princip
 from registry.tables import AuditEvent, Grant
 from registry.vocabulary import Action, Effect, Permission, Role, Stage
 from tests.conftest import application, superuser
-from tests.factories import make_model, trusted, unique
+from tests.factories import authenticate, make_model, trusted, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 DENY = Effect.DENY
@@ -37,7 +37,7 @@ def somebody(role: Role | None = None) -> Principal:
 
 
 def again(secret: str) -> Principal:
-    holder = tokens.authenticate(db.session(), secret)
+    holder = authenticate(db.session(), secret)
     assert holder is not None
     return holder.principal
 

@@ -25,7 +25,7 @@ from registry.tables import AuditEvent, Token
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Action, Role
 from tests.conftest import application
-from tests.factories import trusted, unique
+from tests.factories import authenticate, trusted, unique
 
 GIVEN, OTHER = "given-token-0123456789", "another-token-0123456789"
 
@@ -41,7 +41,7 @@ def revoke(token_id: int) -> None:
 
 
 def who(secret: str) -> access.Principal | None:
-    holder = tokens.authenticate(db.session(), secret)
+    holder = authenticate(db.session(), secret)
     return holder.principal if holder else None
 
 
@@ -168,7 +168,7 @@ def test_at_the_very_instant_of_its_expiry_a_token_has_expired() -> None:
     issued = create(expires_at=datetime.now(UTC) + timedelta(hours=1))
     with transaction(OPERATOR) as session:
         session.execute(update(Token).where(Token.id == issued.id).values(expires_at=func.now()))
-        assert tokens.authenticate(session, issued.secret) is None
+        assert authenticate(session, issued.secret) is None
 
 
 @pytest.mark.usefixtures("context")
@@ -217,7 +217,7 @@ def note_use(token_id: int) -> None:
 
 
 def is_due(secret: str) -> bool:
-    holder = tokens.authenticate(db.session(), secret)
+    holder = authenticate(db.session(), secret)
     assert holder is not None
     return holder.standing.note_use
 

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from bench.statements import counted
 from registry.db import db, transaction
 from registry.domain import (
     aliases,
@@ -49,7 +50,6 @@ from registry.tables import (
     StageInterval,
 )
 from registry.vocabulary import Action, Stage
-from tests.faces.test_statements import counted
 from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -507,7 +507,7 @@ def test_a_purge_takes_as_many_statements_for_many_versions_as_for_few(app: Flas
     counts = []
     for count in (1, 300):
         model_id = delete(many_versions(count))
-        with counted(app) as sent:
+        with counted() as sent:
             purge(model_id)
         counts.append(len(sent))
         assert rows_of(model_id)["model_versions"] == 0
@@ -520,7 +520,7 @@ def test_lists_take_as_many_statements_for_many_rows_as_for_few(app: Flask, sess
         delete(furnished())
     for ask in (trash.models, trash.versions):
         for size in (1, 1_000):
-            with counted(app) as sent:
+            with counted() as sent:
                 ask(session, OPERATOR, limit=size)
             assert len(sent) <= 2
 

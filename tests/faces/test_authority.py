@@ -16,7 +16,7 @@ from registry.tables import AuditEvent
 from registry.vocabulary import Effect, Permission, Role, Stage
 from tests.conftest import client_with, superuser
 from tests.faces.every_route import FREE, ROWS, Row, World, make_world, routes
-from tests.factories import make_version, trusted, unique
+from tests.factories import authenticate, make_version, trusted, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -234,7 +234,7 @@ PRINCIPALS: dict[str, tuple[Callable[[], str], frozenset[str], bool]] = {
 def again(secret: str, **narrowed: object) -> str:
     """Another token of the same one."""
     with transaction(OPERATOR) as session:
-        holder = tokens.authenticate(session, secret)
+        holder = authenticate(session, secret)
         assert holder is not None
         return tokens.create(session, OPERATOR, name=holder.principal.name, **narrowed).secret  # type: ignore[arg-type]
 

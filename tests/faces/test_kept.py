@@ -35,7 +35,7 @@ from registry.faces.kept import Answer, Lane, Shelf, body_of, key_of
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Role, Stage
 from tests.conftest import application, as_role, client_with, issue, superuser
-from tests.factories import make_model, make_version, move, unique
+from tests.factories import authenticate, make_model, make_version, move, unique
 
 MLFLOW, OURS = "/api/2.0/mlflow", "/api/v1"
 LATEST = f"{MLFLOW}/registered-models/get-latest-versions"
@@ -249,7 +249,7 @@ def test_a_revoked_token_opens_nothing_that_is_kept(app: Flask) -> None:
     for _ in range(3):
         assert by_stage(client, name).status_code == 200
     with transaction(OPERATOR) as session:
-        holder = tokens.authenticate(session, secret)
+        holder = authenticate(session, secret)
         assert holder is not None
         tokens.revoke(session, OPERATOR, holder.token_id)
     assert by_stage(client, name).status_code == 401

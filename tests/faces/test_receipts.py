@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from bench.statements import counted
 from registry.db import db, receipts, transaction
 from registry.domain import stages, tags, tokens
 from registry.domain.access import OPERATOR
@@ -17,7 +18,6 @@ from registry.ledger import verify
 from registry.tables import AuditEvent
 from registry.vocabulary import Role, Stage
 from tests.conftest import superuser
-from tests.faces.test_statements import counted
 from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -230,6 +230,6 @@ def test_receipts_cost_one_statement_and_none_where_nothing_was_written(
     name = make_model(was="there")
     make_version(name)
     headers = {"Idempotency-Key": unique("key")} if keyed else {}
-    with counted(app) as sent:
+    with counted() as sent:
         send(client, about(name, request_), **headers)
     assert len([statement for statement in sent if "current_setting" in statement]) == asked

@@ -1,7 +1,6 @@
 """How many SQL statements a request takes, and how many rows they look at: no more of either where there is much."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
-from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from registry.db import db, transaction
+from bench.statements import counted
+from registry.db import db, transaction, unaudited
 from registry.domain import aliases, comments, grants, references, tokens
 from registry.domain.access import OPERATOR
 from registry.domain.grants import Wanted
@@ -23,23 +22,6 @@ from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
 AUTHENTICATION = 1
-
-
-@contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
-    """Collect the statements that are sent meanwhile."""
-    sent: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        sent.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -92,7 +74,7 @@ def test_a_list_takes_a_constant_number_of_statements(
 ) -> None:
     counts = []
     for some, one in (("1", "1"), ("%25", "12")):
-        with counted(app) as sent:
+        with counted() as sent:
             client.get(path.format(family=family, some=some, one=one))
         counts.append(len(sent) - AUTHENTICATION)
     assert counts[1] <= at_most, sent
@@ -115,7 +97,7 @@ def calling(app: Flask, *wanted: Wanted, **narrowed: Any) -> FlaskClient:
 
 def statements(app: Flask, ask: Callable[[], TestResponse]) -> tuple[int, int]:
     """What was answered, and how many statements it took."""
-    with counted(app) as sent:
+    with counted() as sent:
         status = ask().status_code
     return status, len(sent)
 
@@ -181,25 +163,24 @@ def test_lists_of_those_who_may_not_see_all_take_no_more_statements(app: Flask) 
         assert counts[0] == counts[1], path
 
 
-def plan_of(session: Session, statement: str, **values: object) -> str:
+def plan_of(statement: str, **values: object) -> str:
     """How PostgreSQL answers, where it may not read whole tables."""
-    session.execute(text("SET LOCAL enable_seqscan = off"))
-    return "\n".join(session.scalars(text(f"EXPLAIN {statement}"), values))
+    with unaudited() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        return "\n".join(session.scalars(text(f"EXPLAIN {statement}"), values))
 
 
 def test_grants_and_owners_are_found_by_their_indexes() -> None:
-    session = db.session()
     mine = "SELECT * FROM registry.grants WHERE principal_id = 1 AND model_id IS NULL"
-    assert "Index Cond: (principal_id = 1)" in plan_of(session, mine)
-    assert "ix_grants_group_name" in plan_of(session, "SELECT * FROM registry.grants WHERE group_name = ANY ('{g}')")
+    assert "Index Cond: (principal_id = 1)" in plan_of(mine)
+    assert "ix_grants_group_name" in plan_of("SELECT * FROM registry.grants WHERE group_name = ANY ('{g}')")
     owned = (
         "SELECT g.id FROM registry.grants g JOIN registry.registered_models m ON m.id = g.model_id "
         "WHERE g.principal_id = 1 AND m.name = 'x' AND m.deleted_at IS NULL"
     )
-    plan = plan_of(session, owned)
+    plan = plan_of(owned)
     assert "Seq Scan" not in plan
     assert "Index Cond: (name = 'x'::text)" in plan
-    session.rollback()
 
 
 CHUNK = 200
@@ -236,8 +217,8 @@ def rows_looked_at(app: Flask, uri: str) -> int:
     """Over all steps of the plans of a resolution, the rows that were found and those that were thrown away."""
     seen: list[tuple[str, Any]] = []
 
-    def note(_: object, __: object, statement: str, values: object, *___: object) -> None:
-        seen.append((statement, values))
+    def note(_: object, __: object, ___: str, values: object, context: Any, *____: object) -> None:
+        seen.append((context.compiled.string, values))  # what is executed is prepared on one connection alone
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:

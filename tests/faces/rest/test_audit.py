@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from bench.statements import counted
 from registry.db import db, transaction
 from registry.domain import audit_export, registered_models, stages
 from registry.domain.access import OPERATOR, Principal
@@ -19,7 +20,7 @@ from registry.faces.rest.audit_export import COLUMNS
 from registry.tables import AuditEvent, PrivateText
 from registry.vocabulary import Role, Stage
 from tests.conftest import client_with
-from tests.faces.test_statements import AUTHENTICATION, counted
+from tests.faces.test_statements import AUTHENTICATION
 from tests.factories import make_events, make_model, make_version, move, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -283,7 +284,7 @@ def test_an_export_takes_as_many_statements_for_each_batch(
     counts = []
     for count in (49, 149):  # and the event of the model
         [name] = make_events(count)
-        with counted(app) as sent:
+        with counted() as sent:
             assert client.get(f"{of(name)}?format={kind}").text.count("\n") >= count
         counts.append(len(sent) - AUTHENTICATION)
     assert counts[1] - counts[0] == 2 * each, sent

@@ -11,12 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from bench.statements import counted
 from registry.db import db
 from registry.domain import audit_export
 from registry.faces.rest.audit_tail import Bell, bell
 from registry.ledger import verify
 from tests.faces.rest.conftest import Sealed
-from tests.faces.test_statements import counted
 
 AUDIT = "/api/v1/audit"
 
@@ -178,11 +178,11 @@ def test_following_takes_a_constant_number_of_statements(sealed: Sealed) -> None
     sealed.seal()
     counts = []
     for limit in (1, 40):
-        with counted(sealed.app) as sent:
+        with counted() as sent:
             sealed.client.get(f"{AUDIT}?after=-1&limit={limit}")
         counts.append(len(sent))
     assert counts[0] == counts[1] == 4  # head, events, texts, positions
-    with counted(sealed.app) as sent:
+    with counted() as sent:
         sealed.client.get(f"{AUDIT}?after=39")
     assert len(sent) == 1
 

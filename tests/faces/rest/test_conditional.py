@@ -10,11 +10,12 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from bench.statements import counted
 from registry.domain import registered_models
 from registry.domain.access import OPERATOR, Principal
 from registry.vocabulary import Role, Stage
 from tests.conftest import client_with
-from tests.faces.test_statements import AUTHENTICATION, counted
+from tests.faces.test_statements import AUTHENTICATION
 from tests.factories import make_model, make_version, unique
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -78,7 +79,7 @@ def test_a_change_gives_another_tag(client: FlaskClient, name: str) -> None:
 def test_a_resolution_that_has_not_changed_costs_one_statement(app: Flask, client: FlaskClient, name: str) -> None:
     url = f"/api/v1/resolve?uri=models:/{name}/Production"
     tag = client.get(url).headers["ETag"]
-    with counted(app) as sent:
+    with counted() as sent:
         assert client.get(url, headers={"If-None-Match": tag}).status_code == 304
     assert len(sent) == AUTHENTICATION + 1
 

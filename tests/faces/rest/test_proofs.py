@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bench.statements import counted
 from registry.ledger import merkle
 from registry.ledger.merkle import verify_consistency, verify_inclusion
 from registry.sealer.subtrees import Subtrees
 from tests.faces.rest.conftest import Sealed
-from tests.faces.test_statements import counted
 
 AUDIT = "/api/v1/audit"
 
@@ -103,7 +103,7 @@ def test_proofs_of_a_large_log_are_those_of_its_leaves(sealed: Sealed) -> None:
 
 def test_a_proof_takes_four_statements_however_long_the_log_is(sealed: Sealed) -> None:
     fill(sealed, 66_000)
-    with counted(sealed.app) as sent:
+    with counted() as sent:
         assert sealed.client.get(f"{AUDIT}/proof/12345").status_code == 200
     assert len(sent) == 4  # the latest checkpoint, leaves, subtrees, the checkpoint of that size
 

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from bench.statements import counted
 from registry.domain import snapshot
 from registry.ledger.merkle import verify_inclusion
 from tests.faces.rest.conftest import Sealed
-from tests.faces.test_statements import counted
 
 API = "/api/v1"
 Lines = list[dict[str, Any]]
@@ -183,11 +183,11 @@ def test_it_is_a_file_of_json_lines_and_a_moment_of_its_own(sealed: Sealed) -> N
 def test_it_takes_three_statements_a_batch(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abcdefgh":
         sealed.write(5, name)
-    with counted(sealed.app) as sent:
+    with counted() as sent:
         taken(sealed.client)
     assert len(sent) == 1 + 3  # the clock; events, texts, positions
     monkeypatch.setattr(snapshot, "BATCH", 15)
-    with counted(sealed.app) as sent:
+    with counted() as sent:
         taken(sealed.client)
     assert len(sent) == 1 + 3 * 3
 
