@@ -276,8 +276,11 @@ class Reading(Session):
         self.failed = False
 
     def another(self) -> "Reading":
-        """A session like this one, for later."""
-        return Reading(self._replica, self._primary)
+        """A session like this one, for later. Where this one has come to the primary, that begins there: never back."""
+        later = Reading(self._replica, self._primary)
+        if self._source is self._primary:
+            later._source = self._primary
+        return later
 
     def get_bind(self, *_: Any, **__: Any) -> Engine:
         """Who is asked at the moment."""

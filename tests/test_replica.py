@@ -452,6 +452,7 @@ def test_an_export_goes_on_from_the_primary_when_the_replica_dies_in_its_middle(
 
 
 IN_RECOVERY = text("SELECT pg_is_in_recovery()")
+SLOW = text("SELECT CASE WHEN pg_is_in_recovery() THEN pg_sleep(30) END")
 
 
 def test_a_question_that_loses_its_connection_is_put_to_the_primary(
@@ -470,11 +471,23 @@ def test_a_question_that_loses_its_connection_is_put_to_the_primary(
 def test_one_that_takes_it_too_long_is_too_and_says_nothing_about_other_questions(
     service_app: Flask, replica: Replica
 ) -> None:
-    slow = text("SELECT CASE WHEN pg_is_in_recovery() THEN pg_sleep(30) END")
     with service_app.app_context(), closing(Reading(replica, db.engine)) as session:
-        session.execute(slow)
+        session.execute(SLOW)
         assert session.failed
     assert replica.state() is State.USED
+
+
+def test_who_has_asked_the_primary_goes_on_there(service_app: Flask, server: Server, standby: Server) -> None:
+    """Else an export that began there would lack what the replica has not got yet, in its middle."""
+    replica = Replica(settings(server, standby), watched=False)
+    replica._known = Known(fresh=time.monotonic())
+    with service_app.app_context(), closing(Reading(replica, db.engine)) as session:
+        with closing(session.another()) as later:
+            assert later.scalar(IN_RECOVERY) is True
+        session.execute(SLOW)
+        assert replica.known().fresh is not None
+        with closing(session.another()) as later:
+            assert later.scalar(IN_RECOVERY) is False
 
 
 def test_what_was_read_before_it_failed_is_completed_from_the_primary(service_app: Flask, replica: Replica) -> None:
