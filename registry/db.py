@@ -185,7 +185,7 @@ def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
     :raises DBAPIError: it cannot answer; the connection is not used again.
     :raises TimeoutError: no connection became free in time.
     """
-    with closing(engine.raw_connection()) as connection:
+    with closing(beside(engine)) as connection:
         driver: Any = connection.dbapi_connection
         try:
             driver.autocommit = True
@@ -199,6 +199,18 @@ def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
             connection.invalidate()
             raise
         return rows
+
+
+def beside(engine: Engine) -> PoolProxiedConnection:
+    """A connection of the pool, beside all sessions.
+
+    :raises DBAPIError: none can be opened.
+    :raises TimeoutError: none became free in time.
+    """
+    try:
+        return engine.raw_connection()
+    except DriverError as error:
+        raise dressed("", error) from error
 
 
 def dressed(question: str, error: DriverError) -> BaseException:

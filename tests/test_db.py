@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from chaos.postgres import free_port
 from registry.config import Settings
-from registry.db import ask, db, transaction, unaudited
+from registry.db import ask, db, transaction, translate, unaudited
 from registry.domain import audit, registered_models, stages, tags, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
@@ -201,6 +202,13 @@ def test_one_question_takes_no_transaction_and_gives_its_connection_back() -> No
     with pytest.raises(DBAPIError):
         ask(db.engine, "SELECT 1 / %s", 0)
     assert pool.checkedout() == before
+
+
+def test_where_nobody_can_connect_that_is_a_fault_of_the_database_as_any_other() -> None:
+    engine = create_engine(f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/nowhere")
+    with pytest.raises(DBAPIError) as refused:
+        ask(engine, "SELECT 1")
+    assert isinstance(translate(refused.value), Unavailable)
 
 
 def test_no_connection_is_handed_out_that_has_ended_meanwhile(app: Flask) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
@@ -29,7 +30,7 @@ REFUSED = 400
 CHALLENGE = 'Bearer realm="model registry", Basic realm="model registry", charset="UTF-8"'
 
 
-STANDING, RESTS_ON = "registry.standing", "registry.rests_on"
+STANDING, RESTS_ON, WAITED = "registry.standing", "registry.rests_on", "registry.waited"
 
 
 def identify() -> None:
@@ -87,6 +88,7 @@ def caller() -> Principal:
 
     :raises Unauthenticated: no credential, or none that opens the door.
     :raises TooManyAttempts: the same, and not for the first time.
+    :raises TimeoutError: this request has waited in vain for a connection to the database.
     """
     if not current_app.config["REGISTRY"].auth:
         check_addressed_here()
@@ -100,6 +102,9 @@ def caller() -> Principal:
     issuers: Issuers = current_app.extensions["issuers"]
     if issuers.concerns(secret):
         return vouched_for(issuers, secret)
+    waited: PoolTimeoutError | None = request.environ.get(WAITED)
+    if waited is not None:
+        raise waited
     known: Standing | None = request.environ.get(STANDING)
     standing = known or tokens.standing(db.engine, tokens.digest(secret), ())
     if standing is None:

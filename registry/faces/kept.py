@@ -28,7 +28,7 @@ from registry.domain import tokens
 from registry.domain.heads import noted
 from registry.domain.tokens import Standing
 from registry.faces import measuring
-from registry.faces.inbound import RESTS_ON, STANDING, given_secret, introduce, reading
+from registry.faces.inbound import RESTS_ON, STANDING, WAITED, given_secret, introduce, reading
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -130,7 +130,7 @@ class Lane:
         began = time.monotonic()
         key = key_of(environ)
         answer = None if key is None else self.shelf.find(key)
-        standing = None if answer is None else self.ask(answer)
+        standing = None if answer is None else self.ask(answer, environ)
         if answer is None or standing is None or not answer.holds(standing):
             if answer is not None and answer.heads is not None:
                 self._meters.kept("outdated")
@@ -138,13 +138,16 @@ class Lane:
             return self._inner(environ, start)
         return self.give(answer, environ, start, began)
 
-    def ask(self, answer: Answer) -> Standing | None:
+    def ask(self, answer: Answer, environ: Environ) -> Standing | None:
         """What the database says of all that an answer rests on; None where it has nothing to say, for any reason."""
         board = self._meters.board
         clock = board.start_clock(time.monotonic())
         try:
             return tokens.standing(self._engine, answer.token, answer.streams)
-        except (DBAPIError, PoolTimeoutError):
+        except PoolTimeoutError as error:
+            environ[WAITED] = error  # nobody is to wait for a connection twice
+            return None
+        except DBAPIError:
             return None
         finally:
             if clock is not None:

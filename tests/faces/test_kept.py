@@ -2,7 +2,9 @@
 
 import io
 import re
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -342,6 +344,22 @@ def test_a_lost_connection_is_nobodys_concern(app: Flask, client: FlaskClient) -
             )
         )
     assert by_stage(client, name).status_code == 200
+
+
+def test_a_busy_service_is_waited_for_once(app: Flask, credentials: dict[Role, tuple[Any, str]]) -> None:
+    with application(replace(app.config["REGISTRY"], pool_size=1, connect_timeout_seconds=1)) as busy:
+        client = client_with(busy, credentials[Role.ADMINISTRATOR][1])
+        with busy.app_context():
+            name = prepared()
+        for path in (f"{OURS}/models/{name}", f"{MLFLOW}/registered-models/get?name={name}"):
+            assert [client.get(path).status_code for _ in range(2)] == [200, 200]
+            with busy.app_context(), db.engine.connect():
+                began = time.monotonic()
+                answer = client.get(path)
+            assert answer.status_code == 503
+            assert time.monotonic() - began < 1.8
+            assert "busy" in answer.text
+            assert client.get(path).status_code == 200
 
 
 class Watching(dict[str, Any]):
