@@ -27,11 +27,12 @@ from registry.ownership import APP, EVENT_TRIGGERS, READER
 from registry.verification import database
 from registry.verification.captured import CAPTURED
 from registry.verification.seals import outside
-from registry.verification.verify import LATE_SECONDS, Report, Verification
+from registry.verification.verify import Report, Verification
 from registry.vocabulary import Role, Stage
 from tests.conftest import application, as_role
 from tests.sealer.logs import SET_CONTEXT, Place
 
+AN_HOUR = 3600.0
 LONG = "s3://bucket/" + "long/" * 300
 """So long that the log keeps it apart."""
 ALWAYS = text("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'A' ORDER BY 1, 2")
@@ -99,8 +100,11 @@ class Registry(Place):
             command.append(f"--previous={at}/kept-{number}")
         return verify.main([*command, *([f"--receipts={at}/receipts"] if receipts else [])]) == 0
 
-    def check(self, *kept: str, late_seconds: float = LATE_SECONDS, key: str | None = None) -> Report:
-        """Verify the database as the role that may only read, held against checkpoints kept elsewhere."""
+    def check(self, *kept: str, late_seconds: float = AN_HOUR, key: str | None = None) -> Report:
+        """Verify the database as the role that may only read, held against checkpoints kept elsewhere.
+
+        What waits for the sealer was written before the first test began, and may do so for as long as they all take.
+        """
         known = Verifier.parse(key or self.key)
         checkpoints = [outside(note, known, "safe") for note in kept]
         engine = database.connect(as_role(self.url, READER), 5)
