@@ -19,6 +19,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +53,7 @@ UNDER_WAY = text(
 REACHED = text(
     "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, current_setting('wal_block_size')::int"
 )
+NUMBERED = text("SELECT pg_current_xact_id()")
 REPLAYED = text("SELECT pg_is_in_recovery(), pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint")
 LAST_EVENT = text("SELECT id, encode(hash, 'hex') FROM audit.event ORDER BY id DESC LIMIT 1")
 HAS = text("SELECT encode(hash, 'hex') = :hash FROM audit.event WHERE id = :id")
@@ -215,10 +217,20 @@ class Replica:
         except (SQLAlchemyError, NoReplica) as error:
             self._away(error)
             return
+        if reached is not self._samples[-1] and is_at_rest(self._samples):
+            self._stir()
         if reached is not None and self._is_ours(theirs):
             horizon = horizon_at(reached, self._samples)
             with self._lock:
                 self._note(Known(reached.seen, later(self._known.horizon, horizon)))
+
+    def _stir(self) -> None:
+        """Have the primary send what it has written down without a COMMIT; nobody else may commit for a long time.
+
+        A transaction that has a number and does nothing leaves a record of its end, and with that goes all before it.
+        """
+        with suppress(SQLAlchemyError), self._primary.begin() as connection:
+            connection.execute(NUMBERED)
 
     def _sampled(self, sample: Sample) -> list[Sample]:
         """The samples with one more. Where the primary's clock went back, what was final need not be so any more."""
@@ -325,6 +337,11 @@ def sampled(connection: Connection) -> Sample:
     last = last_event(connection)
     reached, page = connection.execute(REACHED).one()
     return Sample(seen, now, under_way, last, end_of_log(reached, page))
+
+
+def is_at_rest(samples: Sequence[Sample]) -> bool:
+    """Whether nothing was written to the primary's log from one look to the next."""
+    return len(samples) > 1 and samples[-1].reached == samples[-2].reached
 
 
 def end_of_log(reached: int, page: int) -> int:

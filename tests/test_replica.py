@@ -25,7 +25,7 @@ from registry.config import Settings, with_driver
 from registry.db import db
 from registry.faces.contract import operation_of
 from registry.faces.face import bare_view
-from registry.replica import Event, Known, Reading, Replica, Sample, State, end_of_log, horizon_at
+from registry.replica import NUMBERED, Event, Known, Reading, Replica, Sample, State, end_of_log, horizon_at
 from registry.tables import RegisteredModel
 from registry.vocabulary import Role
 from tests.cli.running import Service, service
@@ -372,6 +372,29 @@ def test_an_idle_primary_does_not_make_it_old(replica: Replica) -> None:
     while time.monotonic() < until:
         assert replica.state() is State.USED
         time.sleep(0.1)
+
+
+def test_a_primary_at_rest_is_asked_to_send_what_it_has_written(
+    server: Server, standby: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there without a COMMIT behind it goes with the next one, and there may be none for long."""
+    looking = Replica(settings(server, standby), watched=False)
+    said: list[str] = []
+    event.listen(looking._primary, "before_cursor_execute", lambda *given: said.append(given[2]))
+    monkeypatch.setattr(looking, "_compare", lambda samples: (samples[0], None))  # it has not come to the last one
+    looking.look()
+    assert str(NUMBERED) not in said
+
+    def was_asked() -> bool:
+        looking.look()
+        return str(NUMBERED) in said
+
+    wait_until(was_asked)
+    monkeypatch.setattr(looking, "_compare", lambda samples: (samples[-1], None))
+    said.clear()
+    for _ in range(3):
+        looking.look()
+    assert str(NUMBERED) not in said
 
 
 def test_probes_metrics_and_doctor_say_how_it_is(
