@@ -170,8 +170,8 @@ def test_to_find_out_who_calls_takes_one_question(believer: Flask, local: LocalI
     with believer.app_context():
         engine = db.engine
 
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        asked.append(statement)
+    def note(_: Any, __: Any, ___: str, ____: Any, context: Any, _____: bool) -> None:
+        asked.append(context.compiled.string)
 
     event.listen(engine, "before_cursor_execute", note)
     try:
