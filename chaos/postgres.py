@@ -29,6 +29,7 @@ OPTIONS = {
     "hot_standby": "on",
     "log_min_error_statement": "panic",
     "deadlock_timeout": "200ms",
+    "dynamic_shared_memory_type": "mmap",  # among its files: one that is killed takes it along
 }
 
 
