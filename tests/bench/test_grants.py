@@ -38,7 +38,7 @@ def test_each_has_as_many_grants_as_it_should_and_the_last_one_is_for_what_is_me
 ) -> None:
     question = (
         "SELECT count(*), max(pattern) FILTER (WHERE g.id = last) FROM registry.grants g JOIN (SELECT principal_id, "
-        "max(id) AS last FROM registry.grants WHERE pattern <> '*' GROUP BY 1) USING (principal_id) "
+        "max(id) AS last FROM registry.grants WHERE pattern <> '*' GROUP BY 1) AS latest USING (principal_id) "
         "GROUP BY principal_id ORDER BY 1"
     )
     with grants.application(loaded) as app, app.app_context():
