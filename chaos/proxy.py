@@ -10,6 +10,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -120,6 +121,7 @@ class Proxy:
 
     async def _end(self) -> None:
         self._listener.close()
+        await asyncio.sleep(0.01)  # whoever was let in has begun then, and is known
         for link in list(self._links):
             link.cut()
         for task in list(self._tasks):
@@ -152,10 +154,7 @@ class Proxy:
         await self._fine.wait()
         if self.weather.refusing:
             return
-        if isinstance(self.server, str):
-            answers, server = await asyncio.open_unix_connection(self.server)
-        else:
-            answers, server = await asyncio.open_connection("127.0.0.1", self.server)
+        answers, server = await self._reach()
         link = Link(writer, server)
         self._links.add(link)
         halves = [asyncio.ensure_future(self._ask_on(link, reader)), asyncio.ensure_future(self._answer(link, answers))]
@@ -167,6 +166,19 @@ class Proxy:
                 half.cancel()
             await asyncio.gather(*halves, return_exceptions=True)
             server.transport.abort()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the server. Who is told to stop meanwhile leaves no connection behind that nobody knows."""
+        if isinstance(self.server, str):
+            opening = asyncio.ensure_future(asyncio.open_unix_connection(self.server))
+        else:
+            opening = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", self.server))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                (await opening)[1].transport.abort()
+            raise
 
     async def _ask_on(self, link: Link, reader: asyncio.StreamReader) -> None:
         """Carry what the service says, message by message."""
