@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from registry.database_url import DatabaseUrl
 
 PREFIX = "REGISTRY_"
 TEST_PREFIX = "REGISTRY_TEST_"
@@ -124,23 +123,24 @@ def _replica_url(value: str) -> str:
     return with_driver(url)
 
 
-def _postgres(value: str) -> URL:
+def _postgres(value: str) -> DatabaseUrl:
     """Return the URL of a database; its text is a secret, so no message repeats any of it."""
     try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
+        url = DatabaseUrl.parse(value)
+        url.options()
+    except ValueError:
         raise _Refused(
             "is not a database URL like postgresql://user:password@host:5432/database "
             "(several hosts are written postgresql://user@/database?host=one:5432&host=two:5432)"
         ) from None
-    if url.drivername not in POSTGRES_SCHEMES:
+    if url.driver not in POSTGRES_SCHEMES:
         raise _Refused("must be a postgresql:// URL: the registry runs on PostgreSQL 14 or newer and nothing else")
     if not url.database:
         raise _Refused("names no database: it must end in /database")
     return url
 
 
-def to_the_primary(url: URL) -> URL:
+def to_the_primary(url: DatabaseUrl) -> DatabaseUrl:
     """Of several hosts, take the one that takes writes, which after a failover is another one; the URL may say other.
 
     The driver would be content with the first that answers, which may be a standby for ever.
@@ -149,7 +149,7 @@ def to_the_primary(url: URL) -> URL:
     several = not isinstance(hosts, str) or "," in hosts
     if not hosts or not several or "target_session_attrs" in url.query:
         return url
-    return url.update_query_dict({"target_session_attrs": "read-write"})
+    return url.with_parameter("target_session_attrs", "read-write")
 
 
 def _tracking_url(value: str) -> str:
@@ -464,9 +464,9 @@ def direct(settings: Settings) -> Settings:
     return settings
 
 
-def with_driver(url: URL) -> str:
+def with_driver(url: DatabaseUrl) -> str:
     """Write a PostgreSQL URL out with our driver named: SQLAlchemy 2.1 takes psycopg 3 for a bare postgresql://."""
-    return url.set(drivername=DRIVER).render_as_string(hide_password=False)
+    return url.having(driver=DRIVER).text()
 
 
 def is_loopback(host: str) -> bool:

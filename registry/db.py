@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, prepared, silence, telling
+from registry import limits, outcome, postgres, prepared, silence, telling
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
@@ -41,12 +41,6 @@ class ReadingSession(FlaskSession):
 
 
 db = SQLAlchemy(session_options={"class_": ReadingSession})
-
-# What PostgreSQL reports when the fault is neither the caller's nor lasting. Source: PostgreSQL manual, appendix A.
-PASSING_CLASSES = ("08", "40", "53", "57")  # connection, rollback, resources, operator intervention
-LOST = ("08", "57P")  # the connection is gone: by an accident, or because the server ends it
-LOCK_NOT_AVAILABLE = "55P03"
-READ_ONLY = "25006"  # connected to a standby that has not been promoted yet
 
 AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 
@@ -109,15 +103,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.connect_timeout_seconds,
         "hide_parameters": True,  # traces of faults stand in logs, and values are what users sent us
-        "connect_args": {
-            "connect_timeout": int(settings.connect_timeout_seconds),
-            "application_name": "model-registry",
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,
-            **limits.connect_args(settings),
-        },
+        "connect_args": limits.options(settings),
     }
 
 
@@ -430,18 +416,16 @@ def translate(error: Exception) -> RegistryError | None:
         return Unavailable("The service is busy: no database connection became free in time. Try again.")
     if not isinstance(error, DBAPIError):
         return None
-    code: str = getattr(error.orig, "pgcode", None) or ""
+    code = postgres.code_of(error.orig)
     if isinstance(error, IntegrityError):
         return Conflict("The change contradicts another one made at the same moment. Read the state and try again.")
-    if code == LOCK_NOT_AVAILABLE or code.startswith("57014"):
+    if code == postgres.LOCK_NOT_AVAILABLE or code.startswith("57014"):
         return Unavailable("The database took too long, for instance because of another change. Try again.")
-    if is_lost(error) or code == READ_ONLY or code[:2] in PASSING_CLASSES:
+    if is_lost(error) or postgres.is_passing(error.orig):
         return Unavailable("The database is not reachable at the moment. Try again.")
     return None
 
 
 def is_lost(error: DBAPIError) -> bool:
     """Whether it is the connection that failed, before any answer, which carries no code then, or by one."""
-    code: str = getattr(error.orig, "pgcode", None) or ""
-    unsaid = not code and type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}
-    return bool(error.connection_invalidated) or unsaid or code.startswith(LOST)
+    return bool(error.connection_invalidated) or postgres.is_lost(error.orig)

@@ -28,9 +28,9 @@ from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 import psycopg2
-from sqlalchemy import make_url
 
 from registry.config import DRIVER
+from registry.database_url import DatabaseUrl
 
 MAJOR = 18
 """The PostgreSQL version that we take from the wheel; it brings older ones too."""
@@ -69,7 +69,7 @@ class Embedded:
 
 def as_role(url: str, role: str) -> str:
     """Return the URL of an embedded database for another of its roles: who gets at its socket may be any of them."""
-    return make_url(url).set(username=role).render_as_string(hide_password=False)
+    return DatabaseUrl.parse(url).having(username=role).text()
 
 
 @contextmanager

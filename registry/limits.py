@@ -10,12 +10,10 @@ import functools
 import time
 from typing import Any
 
+from psycopg2 import Error
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from registry import prepared, silence
+from registry import postgres, silence
 from registry.config import Settings, database_url
 
 REFUSED = "unsupported startup parameter"
@@ -25,7 +23,9 @@ TO_DO = (
     "REGISTRY_DATABASE_POOLER=transaction"
 )
 SECONDS_BETWEEN_LOOKS = 60
-IN_FORCE = text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY (:names)")
+IN_FORCE = "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY (%(names)s)"
+PLANS = "plan_cache_mode=force_generic_plan"
+"""The setting of a connection with which PostgreSQL plans a prepared statement once: see registry/prepared.py."""
 
 
 def of(settings: Settings) -> dict[str, str]:
@@ -49,7 +49,20 @@ def connect_args(settings: Settings) -> dict[str, Any]:
     if settings.database_pooler == "transaction":
         return watched | {"cursor_factory": telling(of(settings))}
     told = [f"{name}={value}" for name, value in of(settings).items()]
-    return watched | {"options": " ".join(f"-c {one}" for one in (*told, prepared.PLANS))}
+    return watched | {"options": " ".join(f"-c {one}" for one in (*told, PLANS))}
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """All that a connection of the service is opened with: its patience, a network that dies, and the limits."""
+    return {
+        "connect_timeout": settings.connect_timeout_seconds,
+        "application_name": "model-registry",
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        **connect_args(settings),
+    }
 
 
 def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
@@ -83,13 +96,11 @@ def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
 
 def check(settings: Settings) -> list[str]:
     """What keeps the limits from being in force, one line; nothing where they are, or where nobody answers."""
-    options = connect_args(settings) | {"connect_timeout": settings.connect_timeout_seconds}
-    engine = create_engine(database_url(settings), poolclass=NullPool, connect_args=options)
+    given = connect_args(settings) | {"connect_timeout": settings.connect_timeout_seconds}
     try:
-        with engine.connect() as connection:
-            rows = connection.execute(IN_FORCE, {"names": list(of(settings))})
-            found = {name: setting for name, setting in rows}  # noqa: C416
-    except SQLAlchemyError as error:
+        with postgres.connected(database_url(settings), **given) as connection:
+            found: dict[str, str] = dict(postgres.rows(connection, IN_FORCE, names=list(of(settings))))
+    except Error as error:
         return [f"A pooler before the database refuses our limits: {TO_DO}."] if REFUSED in str(error) else []
     other = [f"{name} is {found.get(name)}" for name, wanted in of(settings).items() if found.get(name) != wanted]
     return [f"A pooler before the database drops our limits ({', '.join(other)}): {TO_DO}."] if other else []

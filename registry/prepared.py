@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, event
 
-PLANS = "plan_cache_mode=force_generic_plan"
-"""The setting of a connection with which PostgreSQL plans a prepared statement once."""
 PREPARED = "prepared"
 PARAMETER = re.compile(r"%(?:\((\w+)\)s|%)")
 Marked = TypeVar("Marked", bound=Executable)

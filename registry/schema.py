@@ -1,40 +1,32 @@
-"""The database's schema: which revision it has, which one this code needs, and the way from one to the other."""
+"""The database's schema: which revision it has, and which one this code needs. registry/upgrading.py leads there.
+
+All of this is asked without SQLAlchemy and Alembic: workers ask it as long as they live, and so does the sealer.
+"""
 
 import functools
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from alembic import op
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from psycopg2 import errorcodes
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
-from sqlalchemy.pool import NullPool
+from psycopg2 import Error, OperationalError, errorcodes
 
-from registry import ownership, side_by_side, silence
+from registry import embedded, postgres, side_by_side, silence
+from registry.database_url import DatabaseUrl
+from registry.postgres import Connection
 
-SCHEMA = "registry"
 MINIMUM_SERVER = 14
 CONNECT_TIMEOUT_SECONDS = 5
 
-TO_DO = {
-    errorcodes.LOCK_NOT_AVAILABLE: "another upgrade or a long transaction blocks it; nothing is half done: try again",
-    errorcodes.QUERY_CANCELED: "it took too long; nothing is half done, try again at a quieter time",
-    errorcodes.DEADLOCK_DETECTED: "it met a change under way; nothing is half done: try again",
-    errorcodes.INSUFFICIENT_PRIVILEGE: "the upgrade needs a database user that may create schemas in this database, "
-    "and a superuser where it changes the audit log of a database whose roles are separate",
-    errorcodes.READ_ONLY_SQL_TRANSACTION: "this server takes no writes; name the primary in REGISTRY_DATABASE_URL",
-}
-"""What an operator can do about the errors of an upgrade that are not ours, by SQLSTATE."""
+SERVER = (
+    "SELECT current_setting('server_version_num')::int, current_setting('server_version'), "
+    "current_setting('server_encoding'), pg_is_in_recovery()"
+)
+INSTALLED = "SELECT to_regclass('registry.alembic_version') IS NOT NULL"
+REVISION = "SELECT version_num FROM registry.alembic_version"
+MADE = re.compile(r"^revision = [\"'](\w+)[\"']$", re.MULTILINE)
+MADE_FROM = re.compile(r"^down_revision = [\"'](\w+)[\"']$", re.MULTILINE)
 
 
 class SchemaError(Exception):
@@ -42,11 +34,23 @@ class SchemaError(Exception):
 
 
 def head() -> str:
-    """Return the revision that this code needs."""
-    revision = _scripts().get_current_head()
-    if revision is None:
-        raise SchemaError(f"There are no migrations in {migrations_dir()}: install the registry again.")
-    return revision
+    """Return the revision that this code needs.
+
+    :raises SchemaError: the migrations are not there.
+    """
+    known = revisions()
+    last = [revision for revision in known if revision not in known.values()]
+    if len(last) != 1:
+        raise SchemaError(f"There is no last migration in {migrations_dir()}: install the registry again.")
+    return last[0]
+
+
+@functools.cache
+def revisions() -> dict[str, str | None]:
+    """Return all revisions that this code knows, each with the one before it."""
+    written = [path.read_text(encoding="utf-8") for path in (migrations_dir() / "versions").glob("*.py")]
+    found = [(MADE.search(text), MADE_FROM.search(text)) for text in written]
+    return {made[1]: before[1] if before else None for made, before in found if made}
 
 
 def current(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> str | None:
@@ -65,8 +69,8 @@ def check(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> list[s
             return [*_server_problems(connection), *_revision_problems(connection, _revision(connection))]
     except SchemaError as error:
         return [str(error)]
-    except DBAPIError as error:
-        return [f"The database does not answer ({_first_line(error)}): see to it."]
+    except Error as error:
+        return [f"The database does not answer ({first_line(error)}): see to it."]
 
 
 def upgrade(
@@ -83,14 +87,11 @@ def upgrade(
         revision = _revision(connection)
         for problem in [*_server_problems(connection), *_newer(connection, revision)]:
             raise SchemaError(problem)
-        if _is_unknown(revision):
-            return  # a newer release has upgraded it, and it serves this one too
-        connection.rollback()
-        try:
-            _migrate(connection, say)
-            ownership.settle(connection)
-        except DBAPIError as error:
-            raise SchemaError(_why_upgrade_failed(error)) from error
+    if _is_unknown(revision):
+        return  # a newer release has upgraded it, and it serves this one too
+    from registry import upgrading  # noqa: PLC0415 (SQLAlchemy, which the sealer has no use for)
+
+    upgrading.upgrade(url, connect_timeout, say, migrations=revision != head())
 
 
 def migrations_dir() -> Path:
@@ -103,25 +104,13 @@ def migrations_dir() -> Path:
     return next((path for path in (here / "migrations", here.parent / "migrations") if path.is_dir()), here)
 
 
-@functools.cache
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
-    return config
-
-
 @contextmanager
-def _connected(url: str, connect_timeout: int, **connect_args: Any) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args | {"connect_timeout": connect_timeout})
-    try:
-        connection = engine.connect()
-    except OperationalError as error:
-        raise SchemaError(_why_unreachable(url, error)) from error
-    with connection:
+def _connected(url: str, connect_timeout: int, **options: Any) -> Iterator[Connection]:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(postgres.connected(url, connect_timeout=connect_timeout, **options))
+        except OperationalError as error:
+            raise SchemaError(_why_unreachable(url, error)) from error
         yield connection
 
 
@@ -130,28 +119,26 @@ def _revision(connection: Connection) -> str | None:
 
     :raises SchemaError: the user may not read it.
     """
-    context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
     try:
-        return context.get_current_revision()
-    except ProgrammingError as error:
-        if getattr(error.orig, "pgcode", None) != errorcodes.INSUFFICIENT_PRIVILEGE:
+        found: str | None = postgres.value(connection, REVISION) if postgres.value(connection, INSTALLED) else None
+    except Error as error:
+        if error.pgcode != errorcodes.INSUFFICIENT_PRIVILEGE:
             raise
-        user = connection.engine.url.username
+        user = connection.info.user
         raise SchemaError(
             f"The database user {user} may not read the registry: run `registry db upgrade` as the user that owns it "
-            f"or as a superuser, and make {user} a member of {ownership.APP}."
+            f"or as a superuser, and make {user} a member of {embedded.SERVICE}."
         ) from error
+    return found
 
 
 def _server_problems(connection: Connection) -> Iterator[str]:
-    number = int(connection.scalar(text("SHOW server_version_num")) or 0)
+    [(number, version, encoding, is_standby)] = postgres.rows(connection, SERVER)
     if number // 10_000 < MINIMUM_SERVER:
-        version = connection.scalar(text("SHOW server_version"))
         yield f"The database is PostgreSQL {version}; the registry needs {MINIMUM_SERVER} or newer: upgrade the server."
-    encoding = connection.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":
         yield f"The database stores text as {encoding}: make another with ENCODING 'UTF8' TEMPLATE template0."
-    if connection.scalar(text("SELECT pg_is_in_recovery()")):
+    if is_standby:
         yield "The database is a standby and takes no writes: name the primary in REGISTRY_DATABASE_URL."
 
 
@@ -166,7 +153,7 @@ def _revision_problems(connection: Connection, revision: str | None) -> Iterator
 def _newer(connection: Connection, revision: str | None) -> Iterator[str]:
     if revision is None or not _is_unknown(revision):
         return
-    served = side_by_side.oldest_served(connection, revision)
+    served = side_by_side.oldest_served(postgres.value(connection, side_by_side.NOTE), revision)
     if served is None or head() < served:
         yield (
             f"The database is at revision {revision}, which this version of the registry does not know: "
@@ -175,58 +162,20 @@ def _newer(connection: Connection, revision: str | None) -> Iterator[str]:
 
 
 def _is_unknown(revision: str | None) -> bool:
-    if revision is None:
-        return False
-    try:
-        return _scripts().revision_map.get_revision(revision) is None
-    except ResolutionError:
-        return True
+    return revision is not None and revision not in revisions()
 
 
-def _migrate(connection: Connection, say: Callable[[str], object]) -> None:
-    """Run migrations/env.py, as `alembic upgrade head` does, with each step announced to us and to the audit log."""
-    scripts, config = _scripts(), _config()
-    config.attributes["connection"] = connection
-
-    def steps(revision: str, _: MigrationContext) -> list[RevisionStep]:
-        return [_announced(step, say) for step in scripts._upgrade_revs("head", revision)]
-
-    with EnvironmentContext(config, scripts, fn=steps):
-        scripts.run_env()
-
-
-def _announced(step: RevisionStep, say: Callable[[str], object]) -> RevisionStep:
-    """Have a step tell the database who acts: what it does to audited tables is then on record like any change."""
-    migrate, revision = step.migration_fn, step.revision.revision
-
-    def run(**options: Any) -> None:
-        say(f"{revision} {step.doc}".rstrip(" ."))
-        for name, value in {"app.actor": f"migration:{revision}", "app.request_id": uuid4().hex}.items():
-            op.get_bind().execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
-        migrate(**options)
-        side_by_side.note(op.get_bind(), revision, getattr(step.revision.module, "serves", revision))
-
-    step.migration_fn = run
-    return step
-
-
-def _why_unreachable(url: str, error: OperationalError) -> str:
-    parsed = make_url(url)
+def _why_unreachable(url: str, error: Error) -> str:
+    parsed = DatabaseUrl.parse(url)
     hosts = parsed.query.get("host", parsed.host or "the local socket")
     where = hosts if isinstance(hosts, str) else ", ".join(hosts)
     port = f":{parsed.port}" if parsed.port else ""
     return (
-        f"The database {parsed.database} on {where}{port} cannot be reached ({_first_line(error)}): "
+        f"The database {parsed.database} on {where}{port} cannot be reached ({first_line(error)}): "
         "start it, or correct REGISTRY_DATABASE_URL."
     )
 
 
-def _why_upgrade_failed(error: DBAPIError) -> str:
-    to_do = TO_DO.get(getattr(error.orig, "pgcode", None) or "", "nothing is half done; report this, please")
-    return f"The upgrade of the database stopped ({_first_line(error)}): {to_do}."
-
-
-def _first_line(error: DBAPIError) -> str:
-    """Return what the server or the driver says, without the SQL and the hints that follow."""
-    line = next((line.strip() for line in str(error.orig).splitlines() if line.strip()), "no reason given")
-    return re.sub(r"^(.*? failed: )?(FATAL:\s+)?", "", line).rstrip(".")
+def first_line(error: BaseException | None) -> str:
+    """Return what the server or the driver says, without the hints that follow, and without what is said of any."""
+    return re.sub(r"^(.*? failed: )?(FATAL:\s+)?", "", postgres.first_line(error)).rstrip(".")

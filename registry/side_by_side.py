@@ -7,22 +7,20 @@ comment of the version table, where code finds it that does not know the revisio
 
 import re
 
-from sqlalchemy import Connection, text
-
-NOTE = text("SELECT obj_description(to_regclass('registry.alembic_version'), 'pg_class')")
+NOTE = "SELECT obj_description(to_regclass('registry.alembic_version'), 'pg_class')"
 WRITTEN = re.compile(r"(\w+) serves (\w+)")
 
 
-def oldest_served(connection: Connection, revision: str) -> str | None:
+def oldest_served(note: str | None, revision: str) -> str | None:
     """The revision from which on code works on a database at `revision`; None if its upgrade has not said so."""
-    found = WRITTEN.fullmatch(connection.scalar(NOTE) or "")
+    found = WRITTEN.fullmatch(note or "")
     return found[2] if found and found[1] == revision else None
 
 
-def note(connection: Connection, revision: str, served: str) -> None:
-    """Write down that code from `served` on works after the migration, unless one before it asks for more."""
-    before = WRITTEN.fullmatch(connection.scalar(NOTE) or "")
+def writing(note: str | None, revision: str, served: str) -> str:
+    """How to write down that code from `served` on works after the migration, unless one before it asks for more."""
+    before = WRITTEN.fullmatch(note or "")
     written = f"{revision} serves {max(served, before[2] if before else '')}"
     if not WRITTEN.fullmatch(written):
         raise ValueError(written)
-    connection.exec_driver_sql(f"COMMENT ON TABLE registry.alembic_version IS '{written}'")
+    return f"COMMENT ON TABLE registry.alembic_version IS '{written}'"

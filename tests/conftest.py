@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 from registry import config, embedded, ownership, schema
 from registry.app import create_app
 from registry.config import Settings
+from registry.database_url import DatabaseUrl
 from registry.db import db, transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR, Principal
@@ -37,7 +38,7 @@ def server_url() -> Iterator[str]:
     """A URL whose user may create databases on the server that the tests use."""
     given = os.environ.get("REGISTRY_TEST_DATABASE_URL")
     if given:
-        yield config.with_driver(make_url(given))
+        yield config.with_driver(DatabaseUrl.parse(given))
         return
     directory = Path(tempfile.mkdtemp(prefix="registry-test-"))
     directory.chmod(0o755)  # root's substitute must get through

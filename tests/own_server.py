@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from chaos.postgres import DATABASE, SUPERUSER, Server
 from registry import schema
 from registry.config import with_driver
+from registry.database_url import DatabaseUrl
 
 
 @contextmanager
@@ -23,7 +22,7 @@ def migrated(**options: str) -> Iterator[Server]:
         server.initialise()
         server.start()
         server.ask(f"CREATE DATABASE {DATABASE}", database="postgres")
-        schema.upgrade(with_driver(make_url(server.url(SUPERUSER))))
+        schema.upgrade(with_driver(DatabaseUrl.parse(server.url(SUPERUSER))))
         yield server
     finally:
         server.kill()

@@ -237,14 +237,14 @@ def with_another_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql:
         (tmp_path / "versions" / path.name).write_text(path.read_text())
     text = f'from alembic import op\nrevision = "9999"\ndown_revision = "{schema.head()}"\n'
     (tmp_path / "versions" / "9999.py").write_text(f'{text}def upgrade():\n    op.execute("""{sql}""")\n')
-    schema._scripts.cache_clear()
+    schema.revisions.cache_clear()
     monkeypatch.setattr(schema, "migrations_dir", lambda: tmp_path)
 
 
 @pytest.fixture(autouse=True)
 def scripts_of_the_code() -> Iterator[None]:
     yield
-    schema._scripts.cache_clear()
+    schema.revisions.cache_clear()
 
 
 def test_who_may_not_read_is_told_which_role_to_join(server_url: str, plain: tuple[str, str]) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import psycopg2
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from chaos.postgres import DATABASE, SUPERUSER, Server, free_port
 from chaos.proxy import Cut, Proxy
 from registry.config import Settings, with_driver
+from registry.database_url import DatabaseUrl
 from registry.db import db
 from registry.errors import Uncertain
 from tests.cli.running import Service, registry, service
@@ -214,7 +215,7 @@ def test_a_pooler_that_dies_in_the_middle_is_survived(running: Service, pooler: 
 @pytest.fixture
 def through(server: Server, pooler: PgBouncer) -> Iterator[None]:
     """An application in its context, whose connections come from the pooler."""
-    url = with_driver(make_url(pooler.url("registry_app")))
+    url = with_driver(DatabaseUrl.parse(pooler.url("registry_app")))
     limited = Settings(database_url=url, database_pooler="transaction", statement_timeout_ms=1234, lock_timeout_ms=567)
     with application(limited) as app, app.app_context():
         yield
@@ -281,7 +282,7 @@ def proxy(request: pytest.FixtureRequest, server: Server, pooler: PgBouncer) -> 
 @contextmanager
 def connected(url: str) -> Iterator[None]:
     hasty = Settings(
-        database_url=with_driver(make_url(url)), database_pooler="transaction", statement_timeout_ms=500,
+        database_url=with_driver(DatabaseUrl.parse(url)), database_pooler="transaction", statement_timeout_ms=500,
         connect_timeout_seconds=2,
     )  # fmt: skip
     with application(hasty) as app, app.app_context():
@@ -322,7 +323,7 @@ def test_nothing_starts_by_way_of_a_pooler_that_nobody_has_told_of(server: Serve
 
 def test_an_instance_that_runs_there_all_the_same_is_not_ready(server: Server) -> None:
     with pooled(server.port, "options") as untold:
-        url = with_driver(make_url(untold.url("registry_app")))
+        url = with_driver(DatabaseUrl.parse(untold.url("registry_app")))
         with application(Settings(database_url=url)) as app:
             answer = app.test_client().get("/readyz")
     assert answer.status_code == 503

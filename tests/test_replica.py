@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, make_url, select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import selectinload
 from werkzeug.test import TestResponse
@@ -22,6 +22,7 @@ from chaos.postgres import SUPERUSER, Server, free_port
 from registry import replica as replicas
 from registry.checkup import of_replica
 from registry.config import Settings, with_driver
+from registry.database_url import DatabaseUrl
 from registry.db import db
 from registry.faces.contract import operation_of
 from registry.faces.face import bare_view
@@ -126,8 +127,8 @@ def standby(server: Server) -> Iterator[Server]:
 
 def settings(server: Server, standby: Server, **others: Any) -> Settings:
     urls = {
-        "database_url": with_driver(make_url(server.url("registry_app"))),
-        "replica_url": with_driver(make_url(standby.url("registry_app"))),
+        "database_url": with_driver(DatabaseUrl.parse(server.url("registry_app"))),
+        "replica_url": with_driver(DatabaseUrl.parse(standby.url("registry_app"))),
     }
     given = {"replica_max_lag_seconds": BOUND, "statement_timeout_ms": 2000, "connect_timeout_seconds": 2}
     return Settings(**(urls | given | others))

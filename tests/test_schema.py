@@ -38,7 +38,7 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     shutil.copy(schema.migrations_dir() / "script.py.mako", tmp_path)
     (tmp_path / "versions").mkdir()
     monkeypatch.setattr(schema, "migrations_dir", lambda: tmp_path)
-    schema._scripts.cache_clear()
+    schema.revisions.cache_clear()
 
     def write(*statements: str) -> None:
         for number, sql in enumerate(statements, start=1):
@@ -47,7 +47,7 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
             file.write_text(MIGRATION.format(revision=f"t{number}", down=down, sql=sql))
 
     yield write
-    schema._scripts.cache_clear()
+    schema.revisions.cache_clear()
 
 
 def value(url: str, question: str) -> object:
@@ -132,7 +132,7 @@ def test_a_database_behind_the_code_is_told_how_to_catch_up(fresh_url: str, migr
     migrations("SELECT 1")
     schema.upgrade(fresh_url)
     migrations("SELECT 1", "SELECT 1")
-    schema._scripts.cache_clear()
+    schema.revisions.cache_clear()
 
     assert schema.check(fresh_url) == ["The database is at revision t1, the code needs t2: run `registry db upgrade`."]
 

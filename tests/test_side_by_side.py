@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from registry import schema
+from registry import migrating, schema
 from registry.client import Client
 from registry.schema import SchemaError
 from tests.cli.running import ROOT, environment, service
@@ -127,14 +127,14 @@ def test_every_upgrade_leaves_its_note(url: str) -> None:
 
 def said() -> dict[str, str]:
     """From which revision on code works after each migration, by what they say themselves."""
-    revisions = schema._scripts().walk_revisions()
+    revisions = migrating.scripts().walk_revisions()
     return {each.revision: getattr(each.module, "serves", each.revision) for each in revisions}
 
 
 def test_each_migration_since_there_are_notes_says_which_code_it_serves() -> None:
     expected = {"0010": "0009", "0011": "0010", "0012": "0012", "0013": "0012"}
     assert {revision: serves for revision, serves in said().items() if revision in expected} == expected
-    silent = [each.revision for each in schema._scripts().walk_revisions() if not hasattr(each.module, "serves")]
+    silent = [each.revision for each in migrating.scripts().walk_revisions() if not hasattr(each.module, "serves")]
     assert max(silent) == "0009"
 
 

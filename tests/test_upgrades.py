@@ -61,10 +61,10 @@ def old_url(server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, un
     with database(server_url) as url, monkeypatch.context() as then:
         then.setattr(schema, "migrations_dir", lambda: tmp_path / "migrations")
         then.setattr(ownership, "settle", lambda _: False)  # it knows all the tables of today
-        schema._scripts.cache_clear()
+        schema.revisions.cache_clear()
         schema.upgrade(url)
         then.undo()
-        schema._scripts.cache_clear()
+        schema.revisions.cache_clear()
         yield url
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from registry import schema
+from registry import migrating, postgres, schema
 from registry.ledger.note import Checkpoint, Signer, Verifier
 from registry.sealer import process, seals
 from registry.sealer.process import Busy, connected
@@ -70,8 +70,8 @@ def test_nothing_is_signed_that_a_crash_could_still_take_back(place: Place) -> N
         [name] = connection.exec_driver_sql("SELECT current_database()").scalars()
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     assert place.ask("SHOW synchronous_commit") == [("off",)]
-    with connected(place.settings, wait=lambda: False) as connection, connection.begin():
-        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    with connected(place.settings, wait=lambda: False) as connection:
+        assert postgres.value(connection, "SHOW synchronous_commit") == "on"
 
 
 def test_what_was_rolled_back_has_no_position(place: Place) -> None:
@@ -88,7 +88,7 @@ def test_what_was_rolled_back_has_no_position(place: Place) -> None:
 
 def test_events_from_before_there_was_a_sealer_are_sealed(bare_database: str, tmp_path: Path) -> None:
     place = Place(bare_database, tmp_path / "sealer")
-    config = schema._config()
+    config = migrating.config()
     with create_engine(bare_database, poolclass=NullPool).connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0006")
