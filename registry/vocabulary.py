@@ -118,6 +118,9 @@ class Action(StrEnum):
     SYSTEM_IMPORT = "system.import"
 
 
+OPERATOR = "operator"
+"""The actor of what commands do that work on the database directly: whoever has a shell on the service's machine."""
+
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",

@@ -7,8 +7,9 @@ the import's own, `system.import`: it stands behind everything that the bundle h
 
 import json
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from psycopg2 import Error
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -17,7 +18,7 @@ from registry.bundle.errors import BundleError, NotAble
 from registry.bundle.reading import MAY_BE_LEFT_OUT, Line, Whole, read
 from registry.bundle.sections import LEFT_OUT, SECTIONS, Section
 from registry.bundle.writing import told
-from registry.db import SET_CONTEXT, Actor
+from registry.db import SET_CONTEXT, Actor, dressed
 from registry.sealer.subtrees import Subtrees
 
 MOST_BYTES, MOST_ROWS = 1 << 20, 1_000
@@ -125,6 +126,15 @@ def insert(section: Section) -> str:
 INSERTS = {name: text(insert(section)) for name, section in SECTIONS.items()}
 
 
+def grow_subtrees(connection: Connection, size: int) -> None:
+    """Make the roots of the subtrees anew, as the sealer does, by way of the driver."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        Subtrees(driver).grow(size)
+    except Error as error:
+        raise dressed("roots of subtrees", error) from error
+
+
 def follow(connection: Connection, whole: Whole) -> None:
     """Make what follows from the rows.
 
@@ -135,7 +145,7 @@ def follow(connection: Connection, whole: Whole) -> None:
         raise BundleError(f"position {wrong} of the log does not hold the event that was sealed there")
     connection.execute(STREAMS)
     connection.execute(PENDING)
-    Subtrees(connection).grow(whole.header.counts["seal"])
+    grow_subtrees(connection, whole.header.counts["seal"])
     for name, last in whole.header.sequences.items():
         if last:
             connection.execute(GO_ON, {"sequence": database.sequence_of(SECTIONS[name]), "last": last})

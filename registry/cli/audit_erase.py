@@ -10,8 +10,9 @@ import click
 
 from registry import embedded
 from registry.cli.kinds import MODEL, NUMBER
-from registry.cli.operator import as_operator, faults_in_words
+from registry.cli.operator import as_operator
 from registry.cli.output import say
+from registry.cli.running import faults_in_words
 from registry.db import transaction
 from registry.domain import erasure
 from registry.domain.access import OPERATOR

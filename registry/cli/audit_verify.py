@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from registry import config
 from registry.cli.audit_report import show_report
 from registry.cli.faults import Failure
-from registry.cli.operator import FAULTS, require_schema, with_database
 from registry.cli.output import say, show_json
+from registry.cli.running import FAULTS, require_schema, with_database
 from registry.config import Settings
 from registry.ledger.note import NoteError, Verifier
 from registry.ownership import READER

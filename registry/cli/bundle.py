@@ -19,8 +19,8 @@ from registry.bundle import comparing, database, loading, writing
 from registry.bundle.errors import BundleError, Differs, NotAble
 from registry.bundle.reading import Whole, verified
 from registry.cli.faults import CONFLICT, FAULT, REFUSED, Failure
-from registry.cli.operator import InWords, require_schema, with_database
 from registry.cli.output import say
+from registry.cli.running import InWords, require_schema, with_database
 from registry.domain.access import OPERATOR
 
 OWN = stat.S_IRUSR | stat.S_IWUSR

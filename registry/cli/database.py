@@ -5,8 +5,8 @@ import os
 import click
 
 from registry import config, embedded, schema
-from registry.cli.operator import GroupInWords, require_own_session, require_schema, with_database
 from registry.cli.output import say
+from registry.cli.running import GroupInWords, require_own_session, require_schema, with_database
 
 
 @click.group("db", cls=GroupInWords)

@@ -9,7 +9,7 @@ import click
 from registry import config, posture, sealing
 from registry.checkup import of_database, of_replica, of_settings
 from registry.checkup.findings import Finding, Grade
-from registry.cli.operator import InWords, require_schema, with_database
+from registry.cli.running import InWords, require_schema, with_database
 from registry.posture import Level, Posture
 from registry.sealing import Sealing, State
 

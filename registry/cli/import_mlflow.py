@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 import click
 
 from registry.cli.faults import REFUSED, UNREACHABLE, Failure
-from registry.cli.operator import InWords, as_operator
+from registry.cli.operator import as_operator
 from registry.cli.output import say, show_json, show_table
+from registry.cli.running import InWords
 from registry.domain.access import OPERATOR
 from registry.importing.bringing import NOT_TOLD, Bringing, Report
 from registry.importing.mlflow import Found, MlflowError, Server

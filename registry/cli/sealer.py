@@ -9,14 +9,14 @@ from uuid import uuid4
 import click
 
 from registry import config, embedded
-from registry.cli.operator import GroupInWords, require_schema, with_database
 from registry.cli.output import say
+from registry.cli.running import GroupInWords, require_schema, with_database
 from registry.config import Settings
-from registry.domain.access import OPERATOR
 from registry.sealer import process
 from registry.sealer.process import connected, ready
 from registry.sealer.sealing import Sealer
 from registry.sealer.store import Store
+from registry.vocabulary import OPERATOR
 
 SECONDS_TO_WAIT = 15
 """For a sealer that is just refusing to be out of the way."""
@@ -47,7 +47,7 @@ def new_epoch(reason: str) -> None:
         raise click.BadParameter("say why: it goes into the audit log", param_hint="--reason")
     with with_database(config.from_env(os.environ), embedded.SEALER, direct=True) as settings:
         require_schema(settings)
-        told = {"actor": OPERATOR.id, "credential": "", "request_id": str(uuid4()), "reason": reason.strip()}
+        told = {"actor": OPERATOR, "credential": "", "request_id": str(uuid4()), "reason": reason.strip()}
         say(f"The log goes on as {begin_epoch(settings, told)}.")
 
 

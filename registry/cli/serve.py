@@ -8,8 +8,9 @@ from dataclasses import replace
 import click
 
 from registry import __version__, config, embedded, schema
-from registry.cli.operator import InWords, application, with_database
+from registry.cli.operator import application
 from registry.cli.output import say
+from registry.cli.running import InWords, with_database
 from registry.config import ConfigError, Settings
 from registry.db import transaction
 from registry.domain import tokens

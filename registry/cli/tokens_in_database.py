@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from registry.cli.operator import as_operator, faults_in_words
+from registry.cli.operator import as_operator
+from registry.cli.running import faults_in_words
 from registry.client import IssuedToken, Token
 from registry.client.reading import read
 from registry.db import transaction

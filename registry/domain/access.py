@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
+from registry import vocabulary
 from registry.domain import lookup, names, patterns
 from registry.errors import Forbidden, ModelNotFound, NotFound, VersionNotFound
 from registry.tables import Grant as GrantRow
@@ -110,7 +111,7 @@ def whole(role: Role, holder: str = "") -> Grant:
     return Grant(None, Effect.ALLOW, PERMISSIONS[role], holder=holder, role=role)
 
 
-OPERATOR = Principal(id="operator", name="operator", grants=(whole(Role.ADMINISTRATOR, "operator"),))
+OPERATOR = Principal(id=vocabulary.OPERATOR, name="operator", grants=(whole(Role.ADMINISTRATOR, "operator"),))
 """Whoever has a shell on the service's machine: the commands that work on the database directly act as this."""
 
 ANONYMOUS = Principal(id="anonymous", name="anonymous", grants=(whole(Role.ADMINISTRATOR, "anonymous"),))

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from psycopg2 import Error, IntegrityError
 
+from registry import limits, postgres
 from registry.config import Settings, database_url
-from registry.db import engine_options, translate
 from registry.ledger.note import Signer
+from registry.postgres import Connection
 from registry.sealer.sealing import Sealer
 from registry.sealer.seals import Seals
 from registry.sealer.store import SECONDS_BETWEEN_LOOKS, SealerError, Store
@@ -53,9 +52,10 @@ def _worked(settings: Settings, store: Store, signer: Signer, say: Say, wait: Wa
     try:
         with connected(settings, wait=wait) as connection:
             _work(Sealer(connection, store, signer), settings, say, wait)
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        if translate(error) is None or not wait():
+    except Error as error:
+        reason = postgres.first_line(error)
+        passes = isinstance(error, IntegrityError) or postgres.is_passing(error)
+        if not passes or not wait():
             raise SealerError(f"The database does not let the sealer work: {reason}") from error
         say(f"The database is not there for the sealer ({reason}); it tries again.")
         return False
@@ -84,12 +84,11 @@ def connected(settings: Settings, *, wait: Wait) -> Iterator[Connection]:
 
     :raises Busy: another one does, and we do not wait.
     """
-    options = engine_options(settings)["connect_args"] | {"application_name": "model-registry-sealer"}
+    options = limits.options(settings) | {"application_name": "model-registry-sealer"}
     options["options"] += (
         " -c synchronous_commit=on"  # what is signed must not be lost, nor what was committed before it
     )
-    engine = create_engine(database_url(settings), poolclass=NullPool, connect_args=options)
-    with engine.connect() as connection:
+    with postgres.connected(database_url(settings), **options) as connection:
         while not _has_lock(connection):
             if not wait():
                 raise Busy
@@ -98,7 +97,7 @@ def connected(settings: Settings, *, wait: Wait) -> Iterator[Connection]:
 
 
 def _has_lock(connection: Connection) -> bool:
-    with connection.begin():
+    with postgres.transaction(connection):
         return Seals(connection).lock()
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
-
+from registry import postgres
 from registry.ledger.note import Checkpoint, Note, NoteError, Signer
+from registry.postgres import Connection
 from registry.sealer.seals import Leaf, Refusal, Seals
 from registry.sealer.store import SealerError, State, Store, StoreError
 from registry.sealer.subtrees import Subtrees
@@ -67,7 +67,7 @@ class Sealer:
         return sealed
 
     def _seal_batch(self) -> int:
-        with self._connection.begin():
+        with postgres.transaction(self._connection):
             waiting = self._seals.waiting()
             self._reach("read")
             if not waiting:
@@ -94,7 +94,7 @@ class Sealer:
 
     def _publish(self) -> None:
         state = self.state
-        with self._connection.begin():
+        with postgres.transaction(self._connection):
             self._seals.publish(state.epoch_origin, state.tree.size, state.note)
         if self._shown != state.note:
             self._store.publish(state)
@@ -104,7 +104,7 @@ class Sealer:
 
     def _take_over(self) -> None:
         """See that the database holds what was signed, and finish what a crash has interrupted."""
-        with self._connection.begin():
+        with postgres.transaction(self._connection):
             count = self._seals.count()
             if self._kept is None:
                 self._refuse_strangers_log(count)
@@ -176,7 +176,7 @@ class Sealer:
         :raises Refusal: a sealed event is not as it was written.
         """
         self._refuse_needless()
-        with self._connection.begin():
+        with postgres.transaction(self._connection):
             old, old_root = self._signed_before()
             restored, borne_out = self._rebuilt()
             changes: dict[str, list[Any]] = {
@@ -241,7 +241,7 @@ class Sealer:
         now = time.monotonic()
         if self._told == (state, why) and now < self._told_at + SECONDS_BETWEEN_SIGNS_OF_LIFE:
             return
-        with self._connection.begin():
+        with postgres.transaction(self._connection):
             self._seals.tell(state, why)
         self._told, self._told_at = (state, why), now
 

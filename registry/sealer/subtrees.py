@@ -5,19 +5,20 @@ They follow from the leaf hashes, and nobody has to believe them: a proof made f
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, text
-
+from registry import postgres
 from registry.ledger.merkle import range_hash
+from registry.postgres import Connection
 
 BITS = 8
 """Each subtree has 2 ** BITS below it that are kept too, or so many leaves."""
-COUNT = text("SELECT coalesce(max(number) + 1, 0) FROM audit.subtree WHERE height = :height")
-LEAVES = text("SELECT leaf FROM audit.seal WHERE position >= :start AND position < :end ORDER BY position")
-BELOW = text(
-    "SELECT hash FROM audit.subtree WHERE height = :height AND number >= :start AND number < :end ORDER BY number"
+COUNT = "SELECT coalesce(max(number) + 1, 0) FROM audit.subtree WHERE height = %(height)s"
+LEAVES = "SELECT leaf FROM audit.seal WHERE position >= %(start)s AND position < %(end)s ORDER BY position"
+BELOW = (
+    "SELECT hash FROM audit.subtree WHERE height = %(height)s AND number >= %(start)s AND number < %(end)s "
+    "ORDER BY number"
 )
-KEEP = text("INSERT INTO audit.subtree (height, number, hash) VALUES (:height, :number, :hash)")
-FORGET = text("DELETE FROM audit.subtree")
+KEEP = "INSERT INTO audit.subtree (height, number, hash) VALUES (%(height)s, %(number)s, %(hash)s)"
+FORGET = "DELETE FROM audit.subtree"
 
 
 class Subtrees:
@@ -38,17 +39,18 @@ class Subtrees:
 
     def rebuild(self, size: int) -> None:
         """Make all of them anew."""
-        self._connection.execute(FORGET)
+        postgres.execute(self._connection, FORGET)
         self._smallest = None
         self.grow(size)
 
     def _count(self, height: int) -> int:
-        return int(self._connection.scalar(COUNT, {"height": height}) or 0)
+        return int(postgres.value(self._connection, COUNT, height=height))
 
     def _keep(self, height: int, number: int) -> None:
         below = {"start": number << BITS, "end": (number + 1) << BITS, "height": height - BITS}
-        hashes = map(bytes, self._connection.scalars(LEAVES if height == BITS else BELOW, below))
-        self._connection.execute(KEEP, {"height": height, "number": number, "hash": range_hash(hashes)})
+        found = postgres.rows(self._connection, LEAVES if height == BITS else BELOW, **below)
+        together = range_hash(bytes(part) for (part,) in found)
+        postgres.execute(self._connection, KEEP, height=height, number=number, hash=together)
 
 
 def heights(size: int) -> Iterator[int]:

@@ -229,9 +229,18 @@ def test_what_a_sealer_has_no_use_for_it_is_not_given() -> None:
     }  # fmt: skip
 
 
-def test_a_sealer_does_without_the_application() -> None:
-    told = "import sys, registry.cli.sealer; print('registry.app' in sys.modules)"
+def test_a_sealer_that_seals_loads_nothing_that_only_others_need(place: Place) -> None:
+    """It is a process of its own, whose memory nobody shares."""
+    place.write(3)
+    heavy = {"alembic", "flask", "gunicorn", "marshmallow", "sqlalchemy", "urllib3", "werkzeug"}
+    told = (
+        "import sys\nfrom registry.cli import main\nmain(['sealer', '--once'], standalone_mode=False)\n"
+        f"print(*sorted({heavy} & {{name.partition('.')[0] for name in sys.modules}}))"
+    )
 
-    said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, env=environment())
+    said = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, env=environment(**settings_of(place))
+    )
 
-    assert said.stdout.strip() == "False"
+    assert sealed(place) == 3
+    assert said.stdout.strip() == ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from registry.config import Settings
@@ -18,6 +18,7 @@ from registry.ownership import EVENT_TRIGGERS, SEALER
 from registry.sealer.process import connected, ready
 from registry.sealer.sealing import Sealer
 from registry.sealer.store import PUBLIC, STATE
+from registry.sealer.subtrees import Subtrees
 from tests.conftest import as_role
 
 CONTEXT = {"actor": "operator", "credential": "", "request_id": "r-1", "reason": "the disk died"}
@@ -111,6 +112,12 @@ class Place:
             (at / name).write_bytes(content)
         command = ["verify", "--jsonl", f"{at}/export", "--key", self.key, "--checkpoint", f"{at}/checkpoint"]
         return verify.main([*command, *(f"--previous={at}/previous{number}" for number in range(len(previous)))])
+
+
+def grow(connection: Connection, size: int) -> None:
+    """Keep the roots of subtrees, inside somebody's transaction."""
+    driver: Any = connection.connection.dbapi_connection
+    Subtrees(driver).grow(size)
 
 
 def assert_whole(place: Place) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from registry.sealer.subtrees import Subtrees, heights
-from tests.sealer.logs import CONTEXT, Place, assert_subtrees, assert_whole
+from registry.sealer.subtrees import heights
+from tests.sealer.logs import CONTEXT, Place, assert_subtrees, assert_whole, grow
 
 
 @pytest.fixture
@@ -56,6 +56,6 @@ def test_a_larger_one_is_made_from_256_smaller_ones(place: Place) -> None:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         fill = "INSERT INTO audit.seal SELECT n, n, sha256(int8send(n)) FROM generate_series(0, :last) n"
         connection.execute(text(fill), {"last": 65_535})
-        Subtrees(connection).grow(65_536)
+        grow(connection, 65_536)
     kept = place.ask("SELECT height, count(*) FROM audit.subtree GROUP BY height ORDER BY height")
     assert kept == [(8, 256), (16, 1)] == [(height, 65_536 >> height) for height in heights(65_536)]

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from bench.statements import counted
 from registry.ledger import merkle
 from registry.ledger.merkle import verify_consistency, verify_inclusion
-from registry.sealer.subtrees import Subtrees
 from tests.faces.rest.conftest import Sealed
+from tests.sealer.logs import grow
 
 AUDIT = "/api/v1/audit"
 
@@ -26,7 +26,7 @@ def fill(sealed: Sealed, size: int) -> list[bytes]:
         fill = "INSERT INTO audit.seal SELECT n, n, sha256(int8send(n)) FROM generate_series(0, :last) n"
         connection.execute(text(fill), {"last": size - 1})
         connection.execute(text("INSERT INTO audit.checkpoint VALUES ('o', :size, 'note')"), {"size": size})
-        Subtrees(connection).grow(size)
+        grow(connection, size)
     return sealed.leaves()
 
 
