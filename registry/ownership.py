@@ -46,7 +46,7 @@ GRANT EXECUTE ON FUNCTION registry.lexemes(text), registry.standing(bytea, text[
 REVOKE UPDATE ON registry.grants FROM {APP};
 -- What triggers write, and what an upgrade writes, the service reads.
 REVOKE INSERT, UPDATE, DELETE ON registry.stage_intervals, registry.alias_intervals, registry.name_intervals,
-    registry.alembic_version FROM {APP};
+    registry.model_words, registry.alembic_version FROM {APP};
 -- The capture names the model that an event is about.
 GRANT SELECT (id, name) ON registry.registered_models TO {AUDIT_OWNER};
 GRANT SELECT ON registry.alembic_version TO {SEALER};

@@ -34,6 +34,7 @@ TRIGGERS = {
     "registry.registered_model_tags guard_truncate": "audit.refuse() 34 A ",
     "registry.registered_models a_capture": "audit.capture() 29 A 726567697374657265645f6d6f64656c00757064617465645f61742c6c6173745f6e756d626572006465736372697074696f6e00 1 2 3 5 7 8 9",
     "registry.registered_models b_track": "registry.track_name() 21 A  2 8",
+    "registry.registered_models c_words": "registry.keep_words() 21 A  2 3 8",
     "registry.registered_models guard_truncate": "audit.refuse() 34 A ",
     "registry.tokens a_capture": "audit.capture() 29 A 746f6b656e006c6173745f757365645f61742c646967657374006465736372697074696f6e00",
     "registry.tokens guard_digest": "audit.refuse() 19 A  CREATE TRIGGER guard_digest BEFORE UPDATE ON registry.tokens FOR EACH ROW WHEN ((old.digest IS DISTINCT FROM new.digest)) EXECUTE FUNCTION audit.refuse()",
@@ -41,10 +42,10 @@ TRIGGERS = {
 }
 
 FUNCTIONS = {
-    "audit.append(text,text,text,jsonb,jsonb)": "e8169fd8fca6381f3afd82b643eb52b8c4b1f0af48e456136bf98343ab0c0835",
+    "audit.append(text,text,text,jsonb,jsonb)": "2b126c9bac6910e51e3d134c24defb9cb9a063e278d733ce8380b0d06fe99044",
     "audit.capture()": "1c13f811eff885f5215811847c274b1793ecda01741f871ff4f67aae101bb165",
     "audit.erase(bigint,text,text,text)": "12b05149d9a1cb9da27f09613e1a2d908872359442d8342d72ad68e658551201",
-    "audit.instant(text)": "1576eb5dfa263b7b004f7fd6aeaa7a01c51ebb8bd1386010885b83e6e02dd51f",
+    "audit.instant(text)": "c5cca920a83906aae29cea7096326a3192aa07ef03bda9a1a4ed28ca05aa3ed5",
     "audit.may_note(text,text)": "dbf9578d6dda441dfce386460a8ee082c94d0ed8f5ad42c70b6c98949c41eb0a",
     "audit.note(text,jsonb)": "0bd50ffbdf8da07d8847288dfcd2ee2a738e74b6442a7bd834b105443555ef76",
     "audit.open_stream(text)": "625cb6e3f5289d7335272f64e7828f5c7b661bc718ea982e1fee76da0cddf3ae",
@@ -60,6 +61,7 @@ FUNCTIONS = {
     "audit_guard.rewritten()": "2dd7c811443c5775303e8a6f301e220d2c2abb82d27a7ef97cfc83c564f2d2bb",
     "audit_guard.table_of(oid,oid)": "570e7962768d6e17be06ea782c1abc0be06070c6ffe4f9a84a128d8fc6ecd098",
     "audit_guard.tell(text,text[])": "d19d8d6a4a8a6655540fb4e31a8f38d4bb2e07cebb94cfd38a1f479891cee243",
+    "registry.keep_words()": "673e6f56ac80cb2dd62cea6504082c9e72d6224e6dbead3ab62e3b277a7fda58",
     "registry.lexemes(text)": "90c921966253ae8b87e821312f027e84f42e412c1c93301697a2bc5f0525ff8a",
     "registry.standing(bytea,text[])": "bb36c797202b2b72648ba03b2f8dafb57a18e3e7643f0e040f581bb7fa894d5a",
     "registry.track_alias()": "bc752ad34e4f7fe3ae02e25b07ab2bf18e466cab34faf0e1c3d5860e55caa677",

@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
 
@@ -142,7 +142,6 @@ class RegisteredModel(Base):
         Index("uq_registered_models_name", "name", unique=True, postgresql_where=LIVE),
         Index("ix_registered_models_updated_at", "updated_at", "name", postgresql_where=LIVE),
         Index("ix_registered_models_deleted_at", "deleted_at", "id", postgresql_where=IN_TRASH),
-        words_in(__tablename__, "name", "description", postgresql_where=LIVE),
         CheckConstraint("last_number >= 0", name="last_number"),
         CheckConstraint("purged_at IS NULL OR deleted_at IS NOT NULL", name="purged_at"),
     )
@@ -161,6 +160,20 @@ class RegisteredModel(Base):
         lazy="raise", order_by="RegisteredModelTag.key", passive_deletes="all"
     )
     aliases: Mapped[list["Alias"]] = relationship(lazy="raise", order_by="Alias.alias", passive_deletes="all")
+
+
+class ModelWords(Base):
+    """The words of a live model; written by the database alone.
+
+    They lie apart from the model's row, which each change under the model moves: their index stays as it is then.
+    """
+
+    __tablename__ = "model_words"
+    __table_args__ = (Index(None, "name", "description", postgresql_using="gin"),)
+
+    model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(TSVECTOR)
+    description: Mapped[str | None] = mapped_column(TSVECTOR)
 
 
 class Grant(Base):
@@ -215,7 +228,7 @@ class ModelVersion(Base):
             "number",
             postgresql_where=LIVE,
         ),
-        words_in(__tablename__, "description", postgresql_where=LIVE),
+        words_in(__tablename__, "description", postgresql_where=text("deleted_at IS NULL AND description <> ''")),
     )
 
     model_id: Mapped[int] = mapped_column(ForeignKey(RegisteredModel.id), primary_key=True)

@@ -270,7 +270,7 @@ ATTACKS = [
     Attack(
         "forge what triggers write",
         (WORKS, PRIVILEGE, WORKS, PRIVILEGE, WORKS),
-        ("UPDATE registry.stage_intervals SET stage = 'Production'",),
+        ("UPDATE registry.stage_intervals SET stage = 'Production'", "DELETE FROM registry.model_words"),
     ),
     Attack(
         "hang a function of the log on a table of one's own",

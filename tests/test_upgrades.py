@@ -23,6 +23,7 @@ from tests.factories import authenticate
 
 BEFORE_GRANTS = 11
 BEFORE_CHEAPER = 14
+BEFORE_WORDS_APART = 16
 MAKE = """
     SELECT set_config('app.actor', 'test', true), set_config('app.request_id', 'test', true);
     INSERT INTO registry.principals (name) SELECT DISTINCT name FROM unnest(CAST(:names AS text[])) name;
@@ -194,7 +195,7 @@ def told(url: str) -> list[Any]:
     return [json.loads(re.sub(r'(salted_sha256": ")[0-9a-f]{64}', r"\1", json.dumps(lines))), *others]
 
 
-@pytest.mark.parametrize("until", [BEFORE_CHEAPER], indirect=True)
+@pytest.mark.parametrize("until", [BEFORE_CHEAPER, BEFORE_WORDS_APART], indirect=True)
 def test_the_cheaper_log_says_what_the_one_before_said(old_url: str, server_url: str) -> None:
     with database(server_url) as new_url:
         schema.upgrade(new_url)
@@ -203,7 +204,7 @@ def test_the_cheaper_log_says_what_the_one_before_said(old_url: str, server_url:
         assert told(old_url) == told(new_url)
 
 
-@pytest.mark.parametrize("until", [BEFORE_CHEAPER], indirect=True)
+@pytest.mark.parametrize("until", [BEFORE_CHEAPER, BEFORE_WORDS_APART], indirect=True)
 def test_an_old_log_and_what_follows_in_the_cheaper_one_are_one_log(old_url: str) -> None:
     live(old_url)
     schema.upgrade(old_url)
@@ -214,3 +215,20 @@ def test_an_old_log_and_what_follows_in_the_cheaper_one_are_one_log(old_url: str
     report = Verification(None).run(create_engine(old_url, poolclass=NullPool))
     assert report.divergences == {}, report.first_divergences
     assert report.events > len(A_LIFE)
+
+
+WORDS = "SELECT model_id, CAST(name AS text), CAST(description AS text) FROM registry.model_words ORDER BY 1"
+
+
+@pytest.mark.parametrize("until", [BEFORE_WORDS_APART], indirect=True)
+def test_the_words_of_the_models_that_are_there_are_those_of_models_made_later(old_url: str, server_url: str) -> None:
+    with database(server_url) as new_url:
+        live(old_url)
+        for url in (old_url, new_url):
+            schema.upgrade(url)
+        live(new_url)
+        found = []
+        for url in (old_url, new_url):
+            with create_engine(url, poolclass=NullPool).connect() as connection:
+                found.append(list(map(tuple, connection.execute(text(WORDS)))))
+    assert found == [[(1, "'o':1", "'other':1 'words':2")]] * 2  # the other model is deleted

@@ -18,8 +18,9 @@ ON_INSERT = text(
     "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS place, quote_ident(t.tgname) AS name, "
     "t.tgenabled AS state FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND t.tgtype & 4 <> 0 "
-    "AND t.tgenabled <> 'D' AND n.nspname || '.' || c.relname IN :tables ORDER BY 1, 2"
+    "AND t.tgenabled <> 'D' AND t.tgname <> 'c_words' AND n.nspname || '.' || c.relname IN :tables ORDER BY 1, 2"
 ).bindparams(bindparam("tables", expanding=True))
+"""The words of models are no history: they come in with the models."""
 GUARDS = text("SELECT evtname FROM pg_event_trigger WHERE evtname IN :names AND evtenabled = 'A'").bindparams(
     bindparam("names", expanding=True)
 )

@@ -106,6 +106,7 @@ SECTIONS = {section.name: section for stage in STAGES for section in stage}
 STAGE_OF = {section.name: number for number, stage in enumerate(STAGES) for section in stage}
 
 LEFT_OUT = {
+    "registry.model_words": "follows from the names and descriptions of models",
     "registry.idempotency_keys": "answers kept for a day to requests that were sent to the old place; no state",
     "registry.failed_attempts": "counts failed attempts for a minute; no state",
     "audit.stream": "the last event of each stream says it; its transaction numbers are the old server's",

@@ -16,7 +16,7 @@ from sqlalchemy import CTE, ColumnElement, CompoundSelect, Select, func, interse
 from sqlalchemy.orm import aliased
 
 from registry.errors import Invalid
-from registry.tables import Comment, ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
+from registry.tables import Comment, ModelVersion, ModelVersionTag, ModelWords, RegisteredModel, RegisteredModelTag
 
 WORDS_MAX = 16
 """Most words in one question: each one is looked for in every place."""
@@ -49,7 +49,7 @@ def words_of(text: str) -> tuple[str, ...]:
 def in_model(words: Iterable[str]) -> ColumnElement[bool]:
     """Each of the words is in the name, the description, a tag or a comment of the model."""
     found = looked_up(map(models_with, words))
-    return RegisteredModel.id.in_(select(found.c.id))
+    return RegisteredModel.id.in_(select(found.c.model_id))
 
 
 def in_version(words: Iterable[str]) -> ColumnElement[bool]:
@@ -65,9 +65,9 @@ def looked_up(sets: Iterable[CompoundSelect[Any]]) -> CTE:
 
 def models_with(word: str) -> CompoundSelect[int]:
     """The models that have the word; one index answers each part."""
-    model, tag, comment = aliased(RegisteredModel), aliased(RegisteredModelTag), aliased(Comment)
+    model, tag, comment = aliased(ModelWords), aliased(RegisteredModelTag), aliased(Comment)
     return union_all(
-        select(model.id).where(model.deleted_at.is_(None), has(word, model.name, model.description)),
+        select(model.model_id).where(among(word, model.name, model.description)),
         select(tag.model_id).where(has(word, tag.key, tag.value)),
         select(comment.model_id).where(comment.number.is_(None), has(word, comment.text)),
     )
@@ -78,7 +78,9 @@ def versions_with(word: str) -> CompoundSelect[Any]:
     version, tag, comment = aliased(ModelVersion), aliased(ModelVersionTag), aliased(Comment)
     return union_all(
         of_models_called(word),
-        select(version.model_id, version.number).where(version.deleted_at.is_(None), has(word, version.description)),
+        select(version.model_id, version.number).where(
+            version.deleted_at.is_(None), version.description != "", has(word, version.description)
+        ),
         select(tag.model_id, tag.number).where(has(word, tag.key, tag.value)),
         select(comment.model_id, comment.number).where(comment.number.is_not(None), has(word, comment.text)),
     )
@@ -86,18 +88,20 @@ def versions_with(word: str) -> CompoundSelect[Any]:
 
 def of_models_called(word: str) -> Select[int, int]:
     """The versions of the models that have the word in their name."""
-    model, version = aliased(RegisteredModel), aliased(ModelVersion)
-    return (
-        select(version.model_id, version.number)
-        .join(model, model.id == version.model_id)
-        .where(model.deleted_at.is_(None), has(word, model.name))
-    )
+    model, version = aliased(ModelWords), aliased(ModelVersion)
+    question = select(version.model_id, version.number).join(model, model.model_id == version.model_id)
+    return question.where(among(word, model.name))
 
 
 def has(word: str, *texts: Any) -> ColumnElement[bool]:
     """One of these columns has the word; in this form, which the indexes answer."""
+    return among(word, *(func.registry.lexemes(text) for text in texts))
+
+
+def among(word: str, *lexemes: Any) -> ColumnElement[bool]:
+    """One of these sets of words has the word."""
     wanted = func.to_tsquery("simple", query(word))
-    return or_(*(func.registry.lexemes(text).bool_op("@@")(wanted) for text in texts))
+    return or_(*(each.bool_op("@@")(wanted) for each in lexemes))
 
 
 def query(word: str) -> str:

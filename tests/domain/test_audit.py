@@ -39,6 +39,7 @@ NOT_CAPTURED = {
     "registry.stage_intervals": "follows from the transitions, written by a trigger beside the capture",
     "registry.alias_intervals": "follows from the alias events",
     "registry.name_intervals": "follows from the renames",
+    "registry.model_words": "follows from the names and descriptions, written by a trigger beside the capture",
     "registry.idempotency_keys": "answers kept for a day, so that a request sent again is not done again; no state",
     "registry.failed_attempts": "counts failed attempts for a minute; no state, and lost in a crash",
     "audit.event": "is the log",

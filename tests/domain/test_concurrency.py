@@ -1,15 +1,17 @@
 """What holds when many act at once: real threads, each with a connection of its own."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
 from registry.db import db, transaction
@@ -200,3 +202,46 @@ def test_readers_do_not_wait_for_the_writer_of_their_model(app: Flask, session: 
     with held_by_a_writer(app, name):
         session.execute(text("SET LOCAL lock_timeout = '200ms'"))
         assert registered_models.get(session, OPERATOR, name).model.name == name
+
+
+INSTANT = text("SELECT audit.instant(:stream), clock_timestamp()")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a stream that is there", "a new stream"])
+def test_who_waits_in_a_stream_reads_its_clock_once_the_other_is_done(app: Flask, known: bool) -> None:
+    stream = {"stream": f"test:{unique()}"}
+    if known:
+        with db.engine.begin() as connection:
+            connection.execute(INSTANT, stream)
+
+    def second() -> object:
+        with db.engine.begin() as connection:
+            return connection.scalar(INSTANT, stream)
+
+    with ThreadPoolExecutor(1) as pool, db.engine.begin() as connection:
+        first = connection.scalar(INSTANT, stream)
+        waiting = pool.submit(within(app, second))
+        until_somebody_waits(connection)
+        again, now = connection.execute(INSTANT, stream).one()
+        connection.commit()
+        assert first == again
+        assert waiting.result(10) > now
+
+
+def within(app: Flask, job: Callable[[], object]) -> Callable[[], Any]:
+    """The job in an application context of its own."""
+
+    def run() -> object:
+        with app.app_context():
+            return job()
+
+    return run
+
+
+def until_somebody_waits(connection: Connection) -> None:
+    """Return once another transaction waits for the one of this connection; fail after ten seconds."""
+    waits = text("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))")
+    deadline = time.monotonic() + 10
+    while not connection.scalar(waits):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -13,13 +13,24 @@ from sqlalchemy.orm import Session
 
 from registry.config import Settings
 from registry.db import db, transaction
-from registry.domain import asking, comments, full_text, model_versions, names, registered_models, searching, tags
+from registry.domain import (
+    asking,
+    comments,
+    full_text,
+    lookup,
+    model_versions,
+    names,
+    registered_models,
+    searching,
+    tags,
+    trash,
+)
 from registry.domain.access import OPERATOR
 from registry.domain.searching import Search
 from registry.errors import Invalid
 from registry.tables import ModelVersion
 from registry.vocabulary import Stage
-from tests.conftest import application, database
+from tests.conftest import application, database, superuser
 from tests.factories import make_model, make_version, move, unique
 
 
@@ -252,6 +263,72 @@ def test_words_go_with_their_texts_and_their_things() -> None:
     with transaction(OPERATOR) as session:
         model_versions.delete(session, OPERATOR, name, number)
     assert versions_found_by(word) == []
+
+
+@pytest.mark.usefixtures("context")
+def test_words_of_a_model_follow_its_name_into_the_trash_and_back() -> None:
+    first, second = (unique(word).replace("-", "") for word in ("First", "Second"))
+    number = make_version(make_model(name=first))
+    with transaction(OPERATOR) as session:
+        registered_models.rename(session, OPERATOR, first, second)
+    assert (found_by(first), versions_found_by(first)) == ([], [])
+    assert (found_by(second), versions_found_by(second)) == ([second], [number])
+    model_id = lookup.find_model(db.session(), second).id
+    with transaction(OPERATOR) as session:
+        registered_models.delete(session, OPERATOR, second)
+    assert (found_by(second), kept_words(model_id)) == ([], None)
+    with transaction(OPERATOR) as session:
+        trash.restore_model(session, OPERATOR, model_id)
+    assert (found_by(second), versions_found_by(second)) == ([second], [number])
+
+
+@pytest.mark.usefixtures("context")
+def test_a_change_under_a_model_leaves_its_words_as_they_lie() -> None:
+    """To write the entries of the words anew with each of them was the dearest part of many changes."""
+    name = make_model()
+    model_id = lookup.find_model(db.session(), name).id
+    before = kept_words(model_id)
+    move(name, make_version(name), Stage.PRODUCTION)
+    assert kept_words(model_id) == before is not None
+    with transaction(OPERATOR) as session:
+        registered_models.describe(session, OPERATOR, name, "words")
+    assert kept_words(model_id) != before
+
+
+def kept_words(model_id: int) -> str | None:
+    """Where the words of a model lie: another place once they are written anew."""
+    where = text("SELECT CAST(ctid AS text) FROM registry.model_words WHERE model_id = :model_id")
+    found: str | None = db.session().scalar(where, {"model_id": model_id})
+    return found
+
+
+INDEXES = {
+    full_text.in_model: {"ix_model_words_name"},
+    full_text.in_version: {"ix_model_words_name", "ix_model_versions_words"},
+}
+MANY = """
+    SELECT set_config('app.actor', 'test', true), set_config('app.request_id', 'test', true);
+    INSERT INTO registry.registered_models (name, description, created_at, updated_at, created_by)
+        SELECT 'filler ' || n, 'stuffing', now(), now(), 'test' FROM generate_series(1, 2000) n;
+    INSERT INTO registry.model_versions (model_id, number, source, description, created_at, updated_at, created_by)
+        SELECT id, 1, '', 'stuffing', now(), now(), 'test' FROM registry.registered_models WHERE name LIKE 'filler %';
+    SELECT gin_clean_pending_list('registry.ix_model_words_name');
+    SELECT gin_clean_pending_list('registry.ix_model_versions_words');
+    ANALYZE registry.registered_models, registry.model_words, registry.model_versions;
+    SET LOCAL enable_seqscan = off;
+"""
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(("look", "indexes"), INDEXES.items(), ids=["models", "versions"])
+def test_an_index_answers_for_names_and_descriptions(look: Callable[[Any], Any], indexes: set[str]) -> None:
+    question = select(ModelVersion.number).join(ModelVersion.model).where(look(["risk"]))
+    with superuser() as connection, connection.begin_nested() as change:
+        connection.execution_options(no_parameters=True).exec_driver_sql(MANY)
+        compiled = question.compile(connection)
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.params).scalars())
+        change.rollback()
+    assert set(re.findall(r"Bitmap Index Scan on (\w+)", plan)) >= indexes, plan
 
 
 def found_by(words: str) -> list[str]:
