@@ -20,7 +20,7 @@ from registry import embedded, schema
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import db
-from registry.sealer.store import PUBLIC
+from registry.sealer.place import PUBLIC
 
 EXPORTED = 1_000_000
 SEALED = 10_000

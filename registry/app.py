@@ -7,8 +7,7 @@ from flask import Flask
 from registry import config, db, faces, prepared, telling, tracing
 from registry.config import ConfigError, Settings
 from registry.faces import kept
-from registry.identity.issuers import load
-from registry.identity.verifying import Issuers
+from registry.identity.believing import believed
 from registry.metrics.board import Board
 from registry.metrics.meters import Meters, counted
 from registry.metrics.workers import parts
@@ -41,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         if settings.database_pooler != "transaction":
             prepared.install(db.db.engine)
         telling.install(db.db.engine)
-    app.extensions["issuers"] = Issuers(load(settings.oidc_file))
+    app.extensions["issuers"] = believed(settings.oidc_file)
     faces.register(app)
     kept.install(app, 0 if traced else settings.kept_answers_mb)  # each request that is traced has its spans
     return app

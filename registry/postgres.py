@@ -59,6 +59,11 @@ def value(connection: Connection, statement: str, **values: Any) -> Any:
     return found[0][0] if found else None
 
 
+def column(connection: Connection, statement: str, **values: Any) -> list[Any]:
+    """Return the first value of every row."""
+    return [found for found, *_ in rows(connection, statement, **values)]
+
+
 def execute(connection: Connection, statement: str, **values: Any) -> None:
     """Do what has no answer."""
     with connection.cursor() as cursor:

@@ -9,19 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from psycopg2 import Error
 
-from registry import silence
+from registry import postgres, silence
 
 CONNECT_TIMEOUT_SECONDS = 5
 SECONDS_OF_SILENCE = 60
 """A sealer at work gives a sign of life every ten seconds."""
 SECONDS_BETWEEN_LOOKS = 10
 
-LAST = text(
-    "SELECT state, why, seen_at, clock_timestamp() - seen_at > make_interval(secs => :silence) AS silent "
+LAST = (
+    "SELECT state, why, seen_at, clock_timestamp() - seen_at > make_interval(secs => %(silence)s) AS silent "
     "FROM audit.sealer"
 )
 
@@ -49,18 +47,17 @@ class Sealing:
 def at(url: str, *, connect_timeout: int = CONNECT_TIMEOUT_SECONDS) -> Sealing:
     """Return how the sealer of a database is, seen by the user of this URL."""
     patience = silence.connect_args(connect_timeout)
-    engine = create_engine(url, poolclass=NullPool, connect_args=patience | {"connect_timeout": connect_timeout})
     try:
-        with engine.connect() as connection:
-            row = connection.execute(LAST, {"silence": SECONDS_OF_SILENCE}).one_or_none()
-    except SQLAlchemyError as error:
-        why = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        return Sealing(State.SILENT, f"the database cannot be looked at ({why})", None)
-    if row is None:
+        with postgres.connected(url, connect_timeout=connect_timeout, **patience) as connection:
+            found = postgres.rows(connection, LAST, silence=SECONDS_OF_SILENCE)
+    except Error as error:
+        return Sealing(State.SILENT, f"the database cannot be looked at ({postgres.first_line(error)})", None)
+    if not found:
         return Sealing(State.SILENT, "the log was never sealed: run `registry sealer`", None)
-    if row.state == State.SEALING and row.silent:
-        return Sealing(State.SILENT, "no sealer is at work: run `registry sealer`, or see its log", row.seen_at)
-    return Sealing(State(row.state), row.why, row.seen_at)
+    [(state, why, seen_at, silent)] = found
+    if state == State.SEALING and silent:
+        return Sealing(State.SILENT, "no sealer is at work: run `registry sealer`, or see its log", seen_at)
+    return Sealing(State(state), why, seen_at)
 
 
 @functools.lru_cache(maxsize=8)

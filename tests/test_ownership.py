@@ -21,7 +21,7 @@ from registry.ledger.note import Verifier
 from registry.posture import Level
 from registry.schema import SchemaError
 from registry.sealer import process
-from registry.sealer.store import PUBLIC
+from registry.sealer.place import PUBLIC
 from registry.verification import database as verification
 from registry.verification.verify import Verification
 from tests.conftest import application, as_role, database, execute

@@ -4,13 +4,14 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from registry import ownership, posture, released, watch
+from registry import ownership, postgres, posture, released, watch
 from registry.posture import Level
 from tests.cli.running import registry
 from tests.conftest import as_role, database
@@ -29,8 +30,9 @@ def seen(url: str, *statements: str, role: str = ownership.APP) -> posture.Postu
         for statement in statements:
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"SET SESSION AUTHORIZATION {role}")
-        connection.execute(posture.PINNED)
-        found = posture.Posture(tuple(weakness for look in posture.LOOKS for weakness in look(connection)))
+        driver: Any = connection.connection.dbapi_connection
+        postgres.execute(driver, posture.PINNED)
+        found = posture.Posture(tuple(weakness for look in posture.LOOKS for weakness in look(driver)))
         outer.rollback()
         return found
 

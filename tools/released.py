@@ -5,10 +5,7 @@ do with triggers or functions. What comes out is to be read: it is what a databa
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
-
-from registry import embedded, posture, schema
+from registry import embedded, postgres, posture, schema
 
 HEAD = '''"""The triggers and functions of a freshly installed database, each with all that makes it what it is.
 
@@ -31,8 +28,8 @@ def module(triggers: dict[str, str], functions: dict[str, str]) -> str:
 
 def found(url: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return what a database has."""
-    with create_engine(url, poolclass=NullPool).begin() as connection:
-        connection.execute(posture.PINNED)
+    with postgres.connected(url) as connection:
+        postgres.execute(connection, posture.PINNED)
         return posture.triggers(connection), posture.functions(connection)
 
 

@@ -7,6 +7,7 @@ as a superuser or, on a database of a single role, as the owner of everything. W
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -34,7 +35,8 @@ def put_aside(connection: Connection) -> Iterator[None]:
     The guard that writes down DDL goes first and comes back last: what is done here is on record as one event, which
     says more than its single steps.
     """
-    before = posture.triggers(connection)
+    driver: Any = connection.connection.dbapi_connection
+    before = posture.triggers(driver)
     guards = connection.scalars(GUARDS, {"names": list(EVENT_TRIGGERS)}).all()
     triggers = connection.execute(ON_INSERT, {"tables": [str(one.table) for one in SECTIONS.values()]}).all()
     for guard in guards:
@@ -47,7 +49,7 @@ def put_aside(connection: Connection) -> Iterator[None]:
     for guard in guards:
         run(connection, f"ALTER EVENT TRIGGER {guard} ENABLE ALWAYS")
     guarding = connection.scalars(GUARDS, {"names": list(EVENT_TRIGGERS)}).all()
-    if posture.triggers(connection) != before or sorted(guarding) != sorted(guards):
+    if posture.triggers(driver) != before or sorted(guarding) != sorted(guards):
         raise RuntimeError("The triggers are not as they were; nothing is kept.")
 
 

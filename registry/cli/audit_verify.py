@@ -19,7 +19,7 @@ from registry.cli.running import FAULTS, require_schema, with_database
 from registry.config import Settings
 from registry.ledger.note import NoteError, Verifier
 from registry.ownership import READER
-from registry.sealer.store import PUBLIC
+from registry.sealer.place import PUBLIC
 from registry.verification import database
 from registry.verification.seals import Signed, outside
 from registry.verification.verify import LATE_SECONDS, Report, Verification

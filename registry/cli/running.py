@@ -18,7 +18,7 @@ from registry.cli.faults import Failure
 from registry.config import ConfigError, Settings
 from registry.embedded import EmbeddedError
 from registry.schema import SchemaError
-from registry.sealer.store import SealerError
+from registry.sealer.errors import SealerError
 
 TERMINATED = 128 + signal.SIGTERM
 """The exit code that a shell gives a process ended by SIGTERM."""

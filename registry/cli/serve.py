@@ -15,9 +15,8 @@ from registry.config import ConfigError, Settings
 from registry.db import transaction
 from registry.domain import tokens
 from registry.domain.access import OPERATOR
+from registry.sealer import place
 from registry.sealer.child import beside
-from registry.sealer.process import ready
-from registry.sealer.store import Store
 from registry.server import Server, address, url
 
 
@@ -91,7 +90,9 @@ def show_new_key(settings: Settings) -> None:
 
     :raises SealerError: the directory for it cannot be used.
     """
-    if settings.sealer and Store.of(settings).public_key() is None:
+    if settings.sealer and place.public_key(place.directory(settings)) is None:
+        from registry.sealer.process import ready  # noqa: PLC0415 (cryptography; the service itself signs nothing)
+
         with ready(settings, say, wait=lambda: False):
             pass
 

@@ -21,7 +21,7 @@ from registry.domain.access import ANONYMOUS, Principal
 from registry.domain.tokens import Standing
 from registry.errors import Forbidden, RegistryError, TooManyAttempts, Unauthenticated, Unavailable
 from registry.faces import remote
-from registry.identity.verifying import Issuers
+from registry.identity.believing import Believed
 from registry.replica import Reading
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -99,7 +99,7 @@ def caller() -> Principal:
             "This registry needs a token. Send it as 'Authorization: Bearer <token>', or as the password of Basic "
             "authentication with any user name. MLflow clients take it from MLFLOW_TRACKING_TOKEN."
         )
-    issuers: Issuers = current_app.extensions["issuers"]
+    issuers: Believed = current_app.extensions["issuers"]
     if issuers.concerns(secret):
         return vouched_for(issuers, secret)
     waited: PoolTimeoutError | None = request.environ.get(WAITED)
@@ -133,7 +133,7 @@ def check_addressed_here() -> None:
         )
 
 
-def vouched_for(issuers: Issuers, secret: str) -> Principal:
+def vouched_for(issuers: Believed, secret: str) -> Principal:
     """The principal that an issuer vouches for; one that was never seen is made."""
     try:
         vouched = issuers.verify(secret)

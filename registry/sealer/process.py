@@ -10,9 +10,10 @@ from registry import limits, postgres
 from registry.config import Settings, database_url
 from registry.ledger.note import Signer
 from registry.postgres import Connection
+from registry.sealer.errors import SealerError
 from registry.sealer.sealing import Sealer
 from registry.sealer.seals import Seals
-from registry.sealer.store import SECONDS_BETWEEN_LOOKS, SealerError, Store
+from registry.sealer.store import SECONDS_BETWEEN_LOOKS, Store
 
 Say = Callable[[str], object]
 Wait = Callable[[], bool]

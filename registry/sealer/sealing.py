@@ -16,8 +16,9 @@ from typing import Any
 from registry import postgres
 from registry.ledger.note import Checkpoint, Note, NoteError, Signer
 from registry.postgres import Connection
+from registry.sealer.errors import SealerError, StoreError
 from registry.sealer.seals import Leaf, Refusal, Seals
-from registry.sealer.store import SealerError, State, Store, StoreError
+from registry.sealer.store import State, Store
 from registry.sealer.subtrees import Subtrees
 
 POINTS = ("read", "inserted", "committed", "signed", "saved", "published")

@@ -7,7 +7,7 @@ from typing import Any
 from registry import postgres
 from registry.ledger.merkle import leaf_hash
 from registry.postgres import Connection
-from registry.sealer.store import SealerError
+from registry.sealer.errors import SealerError
 
 BATCH = 1_000
 """Events in one transaction: at their longest, 64 MB."""

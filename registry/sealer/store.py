@@ -25,17 +25,12 @@ from cryptography.hazmat.primitives.serialization import (
 from registry.config import Settings
 from registry.ledger.merkle import Frontier, MerkleError
 from registry.ledger.note import NoteError, Signer
+from registry.sealer import place
+from registry.sealer.errors import StoreError
+from registry.sealer.place import PUBLIC
 
-KEY, PUBLIC, STATE, CHECKPOINT, LOCK = "key.pem", "key.pub", "state.json", "checkpoint", "lock"
+KEY, STATE, CHECKPOINT, LOCK = "key.pem", "state.json", "checkpoint", "lock"
 SECONDS_BETWEEN_LOOKS = 0.1
-
-
-class SealerError(Exception):
-    """The sealer cannot work; one line that says what to do."""
-
-
-class StoreError(SealerError):
-    """Its directory cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> "Store":
         """Return the one that the settings name."""
-        return cls(settings.sealer_dir or settings.data_dir / "sealer", settings.audit_origin)
+        return cls(place.directory(settings), settings.audit_origin)
 
     @contextmanager
     def alone(self, *, wait: Callable[[], bool]) -> Iterator[bool]:
@@ -102,8 +97,7 @@ class Store:
 
     def public_key(self) -> str | None:
         """Return the public key as auditors take it, if there is one yet."""
-        path = self._directory / PUBLIC
-        return path.read_text().strip() if path.exists() else None
+        return place.public_key(self._directory)
 
     def load(self) -> State | None:
         """Return what was signed last, or None at the first start.

@@ -15,9 +15,10 @@ from registry.ledger import verify
 from registry.ledger.merkle import Frontier, leaf_hash, range_hash
 from registry.ledger.note import Verifier
 from registry.ownership import EVENT_TRIGGERS, SEALER
+from registry.sealer.place import PUBLIC
 from registry.sealer.process import connected, ready
 from registry.sealer.sealing import Sealer
-from registry.sealer.store import PUBLIC, STATE
+from registry.sealer.store import STATE
 from registry.sealer.subtrees import Subtrees
 from tests.conftest import as_role
 

@@ -17,10 +17,11 @@ from sqlalchemy.pool import NullPool
 from registry import migrating, postgres, schema
 from registry.ledger.note import Checkpoint, Signer, Verifier
 from registry.sealer import process, seals
+from registry.sealer.errors import SealerError, StoreError
 from registry.sealer.process import Busy, connected
 from registry.sealer.sealing import POINTS
 from registry.sealer.seals import Refusal
-from registry.sealer.store import SealerError, Store, StoreError
+from registry.sealer.store import Store
 from tests.conftest import database
 from tests.sealer.logs import CONTEXT, Place, assert_consistent, assert_in_order, assert_whole
 
