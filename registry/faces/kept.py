@@ -10,6 +10,7 @@ What an answer is kept with was read before what it answers, or in the same snap
 in the next look.
 """
 
+import functools
 import hashlib
 import io
 import threading
@@ -17,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
@@ -50,6 +51,7 @@ OVERHEAD = 2_048
 
 Environ = dict[str, Any]
 Key = tuple[str | bytes, ...]
+Same = TypeVar("Same")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class Answer:
     def holds(self, standing: Standing) -> bool:
         """Whether it is what the view would answer now."""
         return self.heads == standing.heads and self.authority == standing.authority and not standing.note_use
+
+
+@functools.lru_cache(maxsize=1_024)
+def shared(value: Same) -> Same:
+    """The value, or one that is equal to it: what many answers have alike is in memory once."""
+    return value
 
 
 class Shelf:
@@ -219,8 +227,14 @@ def keep(response: Response) -> Response:
     secret = given_secret()
     # Whether somebody owns a model is asked of a table that the look at the token leaves out.
     if response.status_code in KEPT_STATUSES and secret and not g.principal.owned:
-        shelf.put(key, made(response, streams, standing, tokens.digest(secret)))
+        shelf.put(of_few(key), made(response, streams, standing, tokens.digest(secret)))
     return response
+
+
+def of_few(key: Key) -> Key:
+    """The same key, of whose parts those are shared that are the same in many requests."""
+    method, path, query, kind, condition, body, credential = key
+    return (shared(method), path, query, shared(kind), condition, body, shared(credential))
 
 
 def made(response: Response, streams: tuple[str, ...], standing: Standing, token: bytes) -> Answer:
@@ -232,14 +246,14 @@ def made(response: Response, streams: tuple[str, ...], standing: Standing, token
     logged = {name: environ.get(name) for name in ("registry.actor", "registry.credential", "registry.model")}
     headers = response.get_wsgi_headers(environ).items() if known else ()
     return Answer(
-        token=token,
+        token=shared(token),
         streams=streams,
-        authority=standing.authority,
+        authority=shared(standing.authority),
         heads={stream: heads[stream] for stream in streams} if known else None,
-        status=response.status,
-        headers=tuple((name, value) for name, value in headers if name != NEW_EACH_TIME),
+        status=shared(response.status),
+        headers=tuple(pair if pair[0] == "ETag" else shared(pair) for pair in headers if pair[0] != NEW_EACH_TIME),
         body=response.get_data() if known else b"",
-        labels=(measuring.face_of(request.path), request.method, route, response.status_code),
+        labels=shared((measuring.face_of(request.path), request.method, route, response.status_code)),
         logged=logged,
     )
 

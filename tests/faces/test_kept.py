@@ -457,6 +457,22 @@ def answer(body: bytes) -> Answer:
     return Answer(b"", (), (), {}, "200 OK", (), body, ("rest", "GET", "/x", 200), {})
 
 
+@pytest.mark.usefixtures("context")
+def test_what_answers_have_alike_is_in_memory_once(app: Flask, client: FlaskClient) -> None:
+    lane: Any = app.wsgi_app
+    for name in (prepared(), prepared()):
+        for _ in range(2):
+            assert QUESTIONS["own model"](client, name).status_code == 200
+    (first_key, first), (second_key, second) = list(lane.shelf._answers.items())[-2:]
+    assert first_key[1] != second_key[1]
+    assert all(one is other for one, other in ((first_key[0], second_key[0]), (first_key[-1], second_key[-1])))
+    for field in ("token", "authority", "status", "labels"):
+        assert getattr(first, field) is getattr(second, field), field
+    alike = [pair for pair in first.headers if pair in second.headers]
+    assert ("Vary", "Authorization") in alike
+    assert {id(pair) for pair in alike} <= {id(pair) for pair in second.headers}
+
+
 def test_the_shelf_forgets_what_was_asked_the_longest_ago() -> None:
     shelf = Shelf(10 * kept.size_of(("a",), answer(b"")))
     for name in "abcdefghij":
