@@ -4,7 +4,7 @@ import os
 
 from flask import Flask
 
-from registry import config, db, faces, prepared, telling, tracing
+from registry import config, db, faces, prepared, tracing
 from registry.config import ConfigError, Settings
 from registry.faces import kept
 from registry.identity.believing import believed
@@ -37,9 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.extensions["replica"] = Replica(settings)
     traced = tracing.install(app, os.environ)
     with app.app_context():  # behind the traces, which show the statements themselves
-        if settings.database_pooler != "transaction":
-            prepared.install(db.db.engine)
-        telling.install(db.db.engine)
+        prepared.install(db.db.engine)
     app.extensions["issuers"] = believed(settings.oidc_file)
     faces.register(app)
     kept.install(app, 0 if traced else settings.kept_answers_mb)  # each request that is traced has its spans

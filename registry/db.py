@@ -6,10 +6,10 @@ that, and refuses a write that comes without.
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from select import POLLIN, poll
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from flask import Flask, current_app, g, has_app_context
@@ -22,10 +22,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, postgres, prepared, silence, telling
+from registry import limits, outcome, postgres, prepared, settled, silence, telling
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
+from registry.settled import Question, Row
 
 
 class ReadingSession(FlaskSession):
@@ -42,11 +43,17 @@ class ReadingSession(FlaskSession):
 
 db = SQLAlchemy(session_options={"class_": ReadingSession})
 
+Answer = TypeVar("Answer")
+Put = Callable[[Any, Question, Mapping[str, Any]], Answer]
+"""What is done with a settled statement on a connection of the driver."""
+
 AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 
 # What a session knows of the transaction that stands open in it.
 HEADS = "heads"  # heads of streams that were read: see domain/heads.py
 CHANGES = "changes"  # it is not only read
+DRIVER = "driver"  # the driver's connection that the transaction has
+ASKING = "asking"  # how a session asks that has more than one server to ask
 TOLD = "told"  # what the database was told last: actor, credential, request id, reason
 BROKEN = "broken"  # a block inside it has failed
 WROTE = "wrote"  # something was written since its receipts were asked for
@@ -64,7 +71,7 @@ SET_CONTEXT = prepared.marked(
     )
 )
 
-RECEIPTS = prepared.marked(
+RECEIPTS = Question(
     select(
         func.current_setting("app.receipts", True),
         cast(func.pg_current_xact_id_if_assigned(), Text),
@@ -165,7 +172,56 @@ def begin_again(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = False
 
 
-def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
+def ask(session: Session, question: Question, **values: object) -> list[Row]:
+    """Ask a settled question: in the transaction that stands open, or else outside any, in one round trip.
+
+    A session that has a connection asks by that, so that no request holds two at once.
+
+    :raises DBAPIError: the database cannot answer.
+    :raises TimeoutError: no connection became free in time.
+    """
+    if session.info.get(CHANGES) or session.in_transaction():
+        return settled_in(session, settled.ask, question, values)
+    asking = session.info.get(ASKING)
+    if asking is not None:
+        rows: list[Row] = asking(lambda: ask_at_once(session.get_bind(), question, values))
+        return rows
+    return ask_at_once(session.get_bind(), question, values)
+
+
+def say(session: Session, question: Question, **values: object) -> None:
+    """Have a settled change made along with the next statement of the transaction, or before its COMMIT.
+
+    What the database has against it, it says then.
+
+    :raises RuntimeError: there is no transaction.
+    """
+    if not session.info.get(CHANGES):
+        raise RuntimeError("A change needs a transaction around it.")
+    settled_in(session, settled.say, question, values)
+    session.info[WROTE] = True
+
+
+def settled_in(
+    session: Session,
+    put: Callable[[Any, Question, Mapping[str, Any]], Answer],
+    question: Question,
+    values: Mapping[str, Any],
+) -> Answer:
+    """Put a settled statement to the connection that the transaction of a session has, behind all that it changes."""
+    session.flush()
+    driver = session.info.get(DRIVER)
+    if driver is None:
+        driver = session.connection().connection.dbapi_connection
+        if session.info.get(CHANGES):
+            session.info[DRIVER] = driver
+    try:
+        return put(driver, question, values)
+    except DriverError as error:
+        raise dressed(question.text, error) from error
+
+
+def ask_at_once(engine: Any, question: Question, values: Mapping[str, Any]) -> list[Row]:
     """Ask the database one question in one round trip, outside any transaction and beside all sessions.
 
     :raises DBAPIError: it cannot answer; the connection is not used again.
@@ -175,16 +231,13 @@ def ask(engine: Engine, question: str, *given: object) -> list[tuple[Any, ...]]:
         driver: Any = connection.dbapi_connection
         try:
             driver.autocommit = True
-            with driver.cursor() as cursor:
-                cursor.execute(question, given)
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return settled.ask(driver, question, values)
         except DriverError as error:
             connection.invalidate()
-            raise dressed(question, error) from error
+            raise dressed(question.text, error) from error
         except BaseException:
             connection.invalidate()
             raise
-        return rows
 
 
 def beside(engine: Engine) -> PoolProxiedConnection:
@@ -305,11 +358,19 @@ def receipts(session: Session) -> dict[str, str]:
     session.flush()
     if not session.info.pop(WROTE, False):
         return {}
-    found, xid, pid = session.execute(RECEIPTS).one()
+    [(found, xid, pid)] = ask(session, RECEIPTS)
     written: dict[str, str] = json.loads(found or "{}")
     if written:
         session.info[TRACE] = outcome.trace_of(written, xid, pid)
     return written
+
+
+def send(session: Session) -> None:
+    """Have all done that was to go along with the next statement: to see what the database has against it."""
+    try:
+        telling.send(session.info[DRIVER])
+    except DriverError as error:
+        raise dressed("", error) from error
 
 
 def take_time(session: Session, milliseconds: int) -> None:
@@ -356,6 +417,7 @@ def unaudited(*, dry_run: bool = False) -> Iterator[Session]:
         raise
     finally:
         session.info.pop(CHANGES, None)
+        session.info.pop(DRIVER, None)
         session.info.pop(HEADS, None)  # of before the change
 
 
@@ -363,6 +425,8 @@ def finish(session: Session, *, dry_run: bool) -> None:
     """Keep what was done, or only see whether it could be kept."""
     if dry_run:
         session.flush()
+        if session.info.get(DRIVER) is not None:
+            send(session)
         session.rollback()
     else:
         commit(session)

@@ -45,8 +45,9 @@ def longest_silence(settings: Settings) -> float:
 
 def connect_args(settings: Settings) -> dict[str, Any]:
     """What the driver is to be told so that the limits are in force on its connections, whatever lies between."""
-    watched = silence.connect_args(longest_silence(settings))
-    if settings.database_pooler == "transaction":
+    pooled = settings.database_pooler == "transaction"
+    watched = silence.connect_args(longest_silence(settings), prepares=not pooled)
+    if pooled:
         return watched | {"cursor_factory": telling(of(settings))}
     told = [f"{name}={value}" for name, value in of(settings).items()]
     return watched | {"options": " ".join(f"-c {one}" for one in (*told, PLANS))}
@@ -77,7 +78,8 @@ def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
             if self.connection.status != STATUS_READY:
                 return super().execute(statement, *values)
             if self.name is None:  # what one message holds is one transaction, where the driver begins none
-                return super().execute(first + statement, *values)
+                before: Any = first.encode() if isinstance(statement, bytes) else first
+                return super().execute(before + statement, *values)
             self._begin()
             return super().execute(statement, *values)
 

@@ -31,7 +31,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from registry.config import Settings, database_url
-from registry.db import at_once, engine_options, is_lost, looked_after
+from registry.db import ASKING, at_once, engine_options, is_lost, looked_after
 
 LOOKS_PER_BOUND = 4
 LONGEST_PAUSE_SECONDS = 1.0
@@ -286,6 +286,7 @@ class Reading(Session):
         self._replica, self._primary = replica, primary
         self._source = primary if replica.known().fresh is None else replica.engine
         self.failed = False
+        self.info[ASKING] = self._asked
 
     def another(self) -> "Reading":
         """A session like this one, for later. Where this one has come to the primary, that begins there: never back."""

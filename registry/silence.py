@@ -12,11 +12,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from psycopg2.extensions import connection as PlainConnection  # noqa: N812 (the driver's classes have small names)
 from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
+
+from registry import telling
 
 SECONDS_BETWEEN_LOOKS = 0.5
 Answer = TypeVar("Answer")
@@ -33,14 +35,20 @@ class Watched(PlainConnection):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.prepared: set[str] = set()
-        """See registry/prepared.py."""
-        self.ahead: dict[str, str] | None = None
+        self.prepared: set[str] | None = None
+        """See registry/prepared.py; None where nothing is prepared."""
+        self.told: dict[str, str] | None = None
+        self.ahead: list[bytes] = []
         """See registry/telling.py."""
+        self.observed: Callable[[str], AbstractContextManager[None]] | None = None
+        """What is put around each settled statement, see registry/settled.py, with its text."""
 
     def commit(self) -> None:
         """Commit."""
-        self.since, self.ahead = time.monotonic(), None
+        self.told = None
+        if self.ahead:
+            telling.send(self)
+        self.since = time.monotonic()
         try:
             super().commit()
         finally:
@@ -48,7 +56,8 @@ class Watched(PlainConnection):
 
     def rollback(self) -> None:
         """Roll back."""
-        self.since, self.longer, self.ahead = time.monotonic(), 0.0, None
+        telling.forget(self)
+        self.since, self.longer = time.monotonic(), 0.0
         try:
             super().rollback()
         finally:
@@ -69,9 +78,17 @@ class Watched(PlainConnection):
 class WatchedCursor(PlainCursor):
     """A cursor of such a connection. One on the server is asked only when rows are fetched, so that is watched too."""
 
-    def execute(self, *args: Any) -> None:
-        """Execute a statement."""
-        return self._watched(super().execute, *args)
+    def execute(self, statement: Any, values: Any = None) -> None:
+        """Execute a statement, with what is to go along before it."""
+        watched: Watched = self.connection  # type: ignore[assignment]
+        if watched.ahead or watched.told is not None:
+            statement, values = telling.along(self, statement, values)
+        return self._watched(super().execute, statement, values)
+
+    def executemany(self, statement: Any, rows: Any) -> None:
+        """Execute a statement once for each row of values."""
+        telling.send(self.connection)
+        return self._watched(super().executemany, statement, rows)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """Fetch a row."""
@@ -94,12 +111,16 @@ class WatchedCursor(PlainCursor):
             watched.since = None
 
 
-def connect_args(limit: float) -> dict[str, Any]:
-    """What the driver is to be told so that no answer is waited for longer than so many seconds."""
+def connect_args(limit: float, *, prepares: bool = False) -> dict[str, Any]:
+    """What the driver is to be told so that no answer is waited for longer than so many seconds.
+
+    With `prepares`, frequent statements are prepared on the connection: see registry/prepared.py.
+    """
 
     def connect(dsn: str) -> Watched:
         connection = Watched(dsn)
         connection.limit = limit
+        connection.prepared = set() if prepares else None
         watch(connection)
         return connection
 

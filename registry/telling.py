@@ -1,40 +1,67 @@
-"""What the database is told of a transaction goes along with its next statement, in one message.
+"""What goes along with the next statement of a connection, in one message.
 
-Actor, credential, request id and reason are settings that last until the transaction ends, or until the database is
-told otherwise. They are said before whatever could write; where no statement follows, they are not said at all.
+What the database is told of a transaction: actor, credential, request id and reason are settings that last until it
+ends, or until the database is told otherwise. They are said before whatever could write; where no statement follows,
+they are not said at all.
+
+And statements to whose answers nobody listens, such as a change whose row this transaction holds already. They are done
+before the next one, or before the COMMIT; what the database has against one of them it says there.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 WORDS = ("actor", "credential", "request_id", "reason")
 SAY = "SELECT " + ", ".join(f"set_config('app.{word}', %(app.{word})s, true)" for word in WORDS)
 BACK = "ROLLBACK TO "
+BETWEEN = b"; "
 
 
 def tell(connection: Connection, told: Mapping[str, str]) -> None:
     """Have this said along with the next statement; it takes the place of what was to be said."""
     driver: Any = connection.connection.dbapi_connection
-    driver.ahead = {f"app.{word}": told[word] for word in WORDS}
+    driver.told = {f"app.{word}": told[word] for word in WORDS}
 
 
-def install(engine: Engine) -> None:
-    """Let statements of this engine take along what is to be said."""
-    event.listen(engine, "before_cursor_execute", take_along, retval=True)
+def say(driver: Any, statement: str, values: Mapping[str, Any]) -> None:
+    """Have this statement sent along with the next one, before it and behind what was said before."""
+    with driver.cursor() as cursor:
+        driver.ahead = [*taken(driver, cursor), cursor.mogrify(statement, values)]
 
 
-def take_along(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, _: Any, many: bool
-) -> tuple[str, Any]:
-    """Put what is to be said before a statement."""
-    driver: Any = connection.connection.dbapi_connection
-    ahead, driver.ahead = driver.ahead, None
-    if ahead is None or statement.startswith(BACK):  # what was to be said since a savepoint goes back with the rest
-        return statement, parameters
-    if isinstance(parameters, Mapping) and not many and cursor.name is None:
-        return f"{SAY}; {statement}", {**ahead, **parameters}
+def along(cursor: Any, statement: Any, values: Any) -> tuple[Any, Any]:
+    """A statement for this cursor with all before it that is to go along."""
+    driver = cursor.connection
+    if isinstance(statement, str) and statement.startswith(BACK):
+        forget(driver)  # what was to be said since a savepoint goes back with the rest
+        return statement, values
+    if cursor.name is not None:  # what the driver puts around it leaves no room for others
+        send(driver)
+        return statement, values
     with driver.cursor() as other:
-        other.execute(SAY, ahead)
-    return statement, parameters
+        first = taken(driver, other)
+    return BETWEEN.join([*first, cursor.mogrify(statement, values)]), None
+
+
+def taken(driver: Any, cursor: Any) -> list[bytes]:
+    """All that is to go along; from now on nothing is."""
+    found: list[bytes] = driver.ahead
+    if driver.told is not None:
+        found = [*found, cursor.mogrify(SAY, driver.told)]
+    forget(driver)
+    return found
+
+
+def send(driver: Any) -> None:
+    """Send what is to go along, alone."""
+    with driver.cursor() as cursor:
+        first = taken(driver, cursor)
+        if first:
+            cursor.execute(BETWEEN.join(first))
+
+
+def forget(driver: Any) -> None:
+    """Drop what was to go along."""
+    driver.told, driver.ahead = None, []

@@ -8,10 +8,12 @@ named OTEL_… are OpenTelemetry's own and mean what its specification says.
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
+from psycopg2 import Error as DriverError
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
@@ -127,21 +129,44 @@ class Tracing:
         event.listen(engine, "before_cursor_execute", self._statement_begins)
         event.listen(engine, "after_cursor_execute", self._statement_ends)
         event.listen(engine, "handle_error", self._statement_fails)
+        event.listen(engine, "connect", self._look_at)
+
+    def _look_at(self, driver: Any, _: Any) -> None:
+        """Statements that do not come by SQLAlchemy, see registry/settled.py, are known by their connection."""
+        driver.observed = self._settled
+
+    @contextmanager
+    def _settled(self, statement: str) -> Iterator[None]:
+        span = self._span(statement)
+        try:
+            yield
+        except DriverError as error:
+            if span is not None:
+                self._say_failed(span, error)
+            raise
+        finally:
+            if span is not None:
+                span.end()
 
     def _statement_begins(
         self, _conn: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _: Any
     ) -> None:
+        if context is not None:
+            context.traced = self._span(statement)
+
+    def _span(self, statement: str) -> "Span | None":
+        """A span for a statement, where there is one of a request to be below."""
         from opentelemetry import trace  # noqa: PLC0415
 
-        if context is None or not trace.get_current_span().get_span_context().is_valid:
-            return
+        if not trace.get_current_span().get_span_context().is_valid:
+            return None
         verb = statement.lstrip().partition(" ")[0].upper()
         attributes = {
             "db.system.name": "postgresql",
             "db.operation.name": verb,
             "db.query.text": statement[:STATEMENT_MAX],
         }
-        context.traced = self.tracer.start_span(verb, kind=trace.SpanKind.CLIENT, attributes=attributes)
+        return self.tracer.start_span(verb, kind=trace.SpanKind.CLIENT, attributes=attributes)
 
     def _statement_ends(self, _conn: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _: Any) -> None:
         span = getattr(context, "traced", None)
@@ -151,9 +176,12 @@ class Tracing:
     def _statement_fails(self, context: ExceptionContext) -> None:
         span = getattr(context.execution_context, "traced", None)
         if span is not None:
-            span.set_attribute("db.response.status_code", getattr(context.original_exception, "pgcode", None) or "")
-            span.set_status(failed())
+            self._say_failed(span, context.original_exception)
             span.end()
+
+    def _say_failed(self, span: "Span", error: BaseException) -> None:
+        span.set_attribute("db.response.status_code", getattr(error, "pgcode", None) or "")
+        span.set_status(failed())
 
 
 def provider(service: str) -> "TracerProvider":

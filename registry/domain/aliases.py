@@ -20,8 +20,8 @@ def set(session: Session, principal: Principal, name: str, alias: str, number: i
     """
     access.require(session, principal, Permission.ALIAS, name, number=number)
     names.check_new_alias(alias)
-    version = model_versions.lock(session, name, number).version
-    row = insert(Alias).values(model_id=version.model_id, alias=alias, number=number)
+    model_id = model_versions.lock_key(session, name, number)
+    row = insert(Alias).values(model_id=model_id, alias=alias, number=number)
     session.execute(
         row.on_conflict_do_update(constraint="pk_aliases", set_={"number": number}, where=Alias.number != number)
     )

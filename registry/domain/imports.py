@@ -123,7 +123,8 @@ def take_version(session: Session, principal: Principal, name: str, version: Ver
     held = registered_models.lock(session, name)
     if was_taken(session, held.model.id, version):
         return False
-    held.model.last_number = max(held.model.last_number, version.number)
+    model = registered_models.entered(session, held.model)
+    model.last_number = max(model.last_number, version.number)
     row = ModelVersion(
         model_id=held.model.id,
         number=version.number,

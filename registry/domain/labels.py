@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import aliased
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeEngine
 
+from registry.settled import Kind
 from registry.tables import Alias, ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
 
 
@@ -32,14 +32,14 @@ def array(question: Select[Any], kind: type[TypeEngine[Any]] = TEXT) -> ColumnEl
     return func.array(question.scalar_subquery(), type_=ARRAY(kind))
 
 
-def labelled(row: Sequence[Any]) -> ModelVersion:
-    """Return the version of a row, with the labels behind it as if they had been loaded with it."""
+def labelled(row: Sequence[Any], model: RegisteredModel) -> ModelVersion:
+    """Return the version of a settled row, with its model and the labels behind it as if they were loaded with it."""
     version: ModelVersion
     version, keys, values, aliases = row
-    here = {"model_id": version.model_id, "number": version.number}
-    tags = [ModelVersionTag(**here, key=key, value=value) for key, value in zip(keys, values, strict=True)]
-    set_committed_value(version, "tags", tags)
-    set_committed_value(version, "aliases", [Alias(**here, alias=alias) for alias in aliases])
+    key = (version.model_id, version.number)
+    tags = [VERSION_TAG.made((*key, *pair)) for pair in zip(keys, values, strict=True)]
+    named = [ALIAS.made((version.model_id, alias, version.number)) for alias in aliases]
+    version.__dict__.update(model=model, tags=tags, aliases=named)
     return version
 
 
@@ -56,10 +56,17 @@ def with_model_labels(question: Select[*tuple[Any, ...]]) -> Select[Any]:
 
 
 def labelled_model(row: Sequence[Any]) -> RegisteredModel:
-    """Return the model of a row, with the labels behind it as if they had been loaded with it."""
+    """Return the model of a settled row, with the labels behind it as if they had been loaded with it."""
     model: RegisteredModel
     model, keys, values, aliases, numbers = row
     tags, named = zip(keys, values, strict=True), zip(aliases, numbers, strict=True)
-    set_committed_value(model, "tags", [RegisteredModelTag(model_id=model.id, key=k, value=v) for k, v in tags])
-    set_committed_value(model, "aliases", [Alias(model_id=model.id, alias=a, number=n) for a, n in named])
+    model.__dict__.update(
+        tags=[MODEL_TAG.made((model.id, *pair)) for pair in tags],
+        aliases=[ALIAS.made((model.id, *pair)) for pair in named],
+    )
     return model
+
+
+VERSION_TAG = Kind(ModelVersionTag, ("model_id", "number", "key", "value"))
+MODEL_TAG = Kind(RegisteredModelTag, ("model_id", "key", "value"))
+ALIAS = Kind(Alias, ("model_id", "alias", "number"))

@@ -11,7 +11,10 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     TableValuedAlias,
+    Text,
+    and_,
     bindparam,
+    cast,
     func,
     literal,
     select,
@@ -19,19 +22,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
-from sqlalchemy.orm import Session, aliased, contains_eager, selectinload
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import Session, aliased, selectinload
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from registry import prepared
+from registry.db import ask
 from registry.domain import heads, labels, names
 from registry.errors import ModelNotFound, VersionNotFound
+from registry.settled import Question
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
 ROWS_MAX = 50_000
-Question = TypeVar("Question", bound=Select[*tuple[Any, ...]])
+Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
 
 
 def find_model(session: Session, name: str) -> RegisteredModel:
@@ -40,9 +44,10 @@ def find_model(session: Session, name: str) -> RegisteredModel:
     :raises ModelNotFound: no such model.
     """
     names.check_addressable(name)
-    model = session.scalar(BY_NAME, {"name": name})
-    if model is None:
+    rows = ask(session, BY_NAME, name=name)
+    if not rows:
         raise ModelNotFound(name)
+    model: RegisteredModel = BY_NAME.read(rows[0])[0]
     return model
 
 
@@ -54,28 +59,24 @@ def live_models() -> Select[RegisteredModel]:
 def live_versions() -> Select[Any]:
     """The question for the versions of the model called `:name`, with all that is shown of them: see `shown`."""
     return (
-        labels.with_labels(select(ModelVersion), ModelVersion)
-        .add_columns(heads.of_model(ModelVersion.model_id))
-        .join(ModelVersion.model)
+        labels.with_labels(select(RegisteredModel, heads.of_model(ModelVersion.model_id), ModelVersion), ModelVersion)
+        .join_from(ModelVersion, RegisteredModel, ModelVersion.model)
         .where(
             RegisteredModel.name == bindparam("name"),
             RegisteredModel.deleted_at.is_(None),
             ModelVersion.deleted_at.is_(None),
         )
-        .options(contains_eager(ModelVersion.model))
-        .execution_options(populate_existing=True)
     )
 
 
-def shown(session: Session, question: Select[Any], **values: object) -> ModelVersion | None:
-    """The version that a question of `live_versions` finds, with its tags and aliases."""
-    row = session.execute(question, values).one_or_none()
-    if row is None:
+def shown(session: Session, question: Question, **values: object) -> ModelVersion | None:
+    """The version that a question of `live_versions` finds, with its model, tags and aliases."""
+    rows = ask(session, question, **values)
+    if not rows:
         return None
-    *found, head = row
-    version = labels.labelled(found)
-    heads.note(session, f"model:{version.model_id}", head)
-    return version
+    model, head, *found = question.read(rows[0])
+    heads.note(session, f"model:{model.id}", head)
+    return labels.labelled(found, model)
 
 
 def find_version(session: Session, name: str, number: int) -> ModelVersion:
@@ -107,10 +108,8 @@ def newest(session: Session, models: Collection[RegisteredModel], stages: Sequen
     """
     by_id = {model.id: model for model in models}
     once = list(dict.fromkeys(str(stage) for stage in stages))
-    versions = list(map(labels.labelled, session.execute(NEWEST, {"models": list(by_id), "stages": once})))
-    for version in versions:
-        set_committed_value(version, "model", by_id[version.model_id])
-    return versions
+    rows = map(NEWEST.read, ask(session, NEWEST, models=list(by_id), stages=once))
+    return [labels.labelled(row, by_id[row[0].model_id]) for row in rows]
 
 
 def together(relation: Any) -> Any:
@@ -125,15 +124,12 @@ def newest_of(session: Session, name: str, stages: Sequence[Stage]) -> list[Mode
     """
     names.check_addressable(name)
     once = list(dict.fromkeys(str(stage) for stage in stages))
-    rows = session.execute(NEWEST_OF, {"name": name, "stages": once}).all()
+    rows = list(map(NEWEST_OF.read, ask(session, NEWEST_OF, name=name, stages=once)))
     if not rows:
         raise ModelNotFound(name)
-    model, *_, head = rows[0]
+    model, head, *_ = rows[0]
     heads.note(session, f"model:{model.id}", head)
-    versions = [labels.labelled(found) for _, *found, _ in rows if found[0] is not None]
-    for version in versions:
-        set_committed_value(version, "model", model)
-    return versions
+    return [labels.labelled(found, model) for _, _, *found in rows if found[0] is not None]
 
 
 def newest_of_each() -> Select[Any]:
@@ -151,8 +147,8 @@ def newest_of_one() -> Select[Any]:
     stage = each_stage()
     top = newest_in(RegisteredModel.id, stage.c.stage)
     entity = aliased(ModelVersion, top)
-    question = labels.with_labels(select(RegisteredModel, entity), entity).select_from(RegisteredModel)
-    question = question.add_columns(heads.of_model(RegisteredModel.id))
+    read = select(RegisteredModel, heads.of_model(RegisteredModel.id), entity)
+    question = labels.with_labels(read, entity).select_from(RegisteredModel)
     named = (RegisteredModel.name == bindparam("name"), RegisteredModel.deleted_at.is_(None))
     return question.outerjoin(stage, true()).outerjoin(top, true()).where(*named).order_by(top.c.number)
 
@@ -168,7 +164,7 @@ def newest_in(model_id: SQLCoreOperations[int], stage: ColumnElement[str]) -> La
     return select(ModelVersion).where(*here).order_by(ModelVersion.number.desc()).limit(1).lateral("top")
 
 
-def settled(question: Question) -> Question:
+def settled(question: Selected) -> Selected:
     """Compile a question that all threads will share, before they do.
 
     To build a question takes longer than to ask it, so the frequent ones are built once. But SQLAlchemy works parts of
@@ -183,26 +179,59 @@ def held_model() -> Select[RegisteredModel, datetime]:
     """The question that locks the model called `:name` and then, under that lock, reads the clock of its stream."""
     held = live_models().where(RegisteredModel.name == bindparam("name")).with_for_update(key_share=True).cte("held")
     entity = aliased(RegisteredModel, held)
-    question = select(entity, func.audit.instant(literal("model:").concat(held.c.id)))
-    return question.execution_options(populate_existing=True)
+    return select(entity, func.audit.instant(literal("model:").concat(held.c.id)))
 
 
-HELD = settled(held_model())
-ONE_VERSION = settled(live_versions().where(ModelVersion.number == bindparam("number")))
-HIGHEST = settled(live_versions().order_by(ModelVersion.number.desc()).limit(1))
-HIGHEST_IN = settled(
+def locking() -> Select[str]:
+    """The statement that locks the model called `:name`, and notes which row that is until the transaction ends."""
+    held = live_models().where(RegisteredModel.name == bindparam("name")).with_for_update(key_share=True).cte("held")
+    return select(func.set_config("app.held", cast(held.c.id, Text), True)).select_from(held)
+
+
+def is_held() -> ColumnElement[bool]:
+    """Whether a model is the one that `LOCK` has locked, of those called `:name`.
+
+    It sees what others committed while it was waited for the lock, unlike the statement that has waited. And a model
+    that has come into being since is none that is locked.
+    """
+    noted = cast(RegisteredModel.id, Text) == func.current_setting("app.held", True)
+    return and_(RegisteredModel.name == bindparam("name"), RegisteredModel.deleted_at.is_(None), noted)
+
+
+def held_version(*columns: Any) -> Select[Any]:
+    """The question for something of the version `:number` of the model that is held."""
+    live = (ModelVersion.number == bindparam("number"), ModelVersion.deleted_at.is_(None))
+    return select(*columns).join_from(ModelVersion, RegisteredModel, ModelVersion.model).where(is_held(), *live)
+
+
+def held_and_shown() -> Select[Any]:
+    """The question for a held version, its model, the clock, who stands in `:stage`, and all that is shown of it."""
+    other = aliased(ModelVersion)
+    there = (other.model_id == RegisteredModel.id, other.stage == bindparam("stage"), other.deleted_at.is_(None))
+    standing = labels.array(select(other.number).where(*there).order_by(other.number), BIGINT)
+    instant = func.audit.instant(literal("model:").concat(RegisteredModel.id))
+    return labels.with_labels(held_version(RegisteredModel, instant, standing, ModelVersion), ModelVersion)
+
+
+LOCK = Question(locking())
+HELD = Question(held_model())
+HELD_KEY = Question(held_version(RegisteredModel.id))
+HELD_VERSION = Question(held_and_shown())
+ONE_VERSION = Question(live_versions().where(ModelVersion.number == bindparam("number")))
+HIGHEST = Question(live_versions().order_by(ModelVersion.number.desc()).limit(1))
+HIGHEST_IN = Question(
     live_versions().where(ModelVersion.stage == bindparam("stage")).order_by(ModelVersion.number.desc()).limit(1)
 )
-ALIASED = settled(
+ALIASED = Question(
     live_versions()
     .join(Alias, (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number))
     .where(Alias.alias == bindparam("alias"))
 )
-NEWEST = settled(newest_of_each())
-NEWEST_OF = settled(newest_of_one())
-BY_NAME = settled(live_models().where(RegisteredModel.name == bindparam("name")))
-LABELLED = settled(
-    labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name")))
-    .add_columns(heads.of_model(RegisteredModel.id))
-    .execution_options(populate_existing=True)
+NEWEST = Question(newest_of_each())
+NEWEST_OF = Question(newest_of_one())
+BY_NAME = Question(live_models().where(RegisteredModel.name == bindparam("name")))
+LABELLED = Question(
+    labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name"))).add_columns(
+        heads.of_model(RegisteredModel.id)
+    )
 )

@@ -7,17 +7,18 @@ import functools
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, and_, bindparam, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from registry.db import ask
 from registry.domain import access, heads, lookup, names, principals, proofs, visible
 from registry.domain.access import Principal as Caller
 from registry.domain.principals import Actor
 from registry.domain.proofs import Evidence, Named
 from registry.domain.times import rfc3339
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, Purged, StageEmpty, VersionNotFound
+from registry.settled import Question
 from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -148,7 +149,8 @@ def resolve(
     require_reading(session, principal, reference, at)
     row = None
     if reference.number is None or 1 <= reference.number <= names.HIGHEST_NUMBER:
-        row = session.execute(question_of(reference.kind, timed=at is not None), values).first()
+        question = question_of(reference.kind, timed=at is not None)
+        row = next(map(question.read, ask(session, question, **values)), None)
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
     version, number, stage, since, by, called, head, head_of_actor, *opened = row
@@ -174,7 +176,7 @@ def require_reading(session: Session, principal: Caller, reference: Reference, a
 
 
 @functools.cache
-def question_of(kind: str, *, timed: bool) -> Select[*tuple[Any, ...]]:
+def question_of(kind: str, *, timed: bool) -> Question:
     """The question for the version (none if it was purged) with number, stage, since when and by whom, now or `:at`.
 
     Behind that stands what names the event of that move.
@@ -206,7 +208,7 @@ def question_of(kind: str, *, timed: bool) -> Select[*tuple[Any, ...]]:
         .join(AuditEvent, opening)
         .outerjoin(Principal, principals.is_actor(AuditEvent.actor))
     )
-    return lookup.settled(question)
+    return Question(question)
 
 
 def model_called(*, timed: bool) -> Select[int]:

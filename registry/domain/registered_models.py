@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from sqlalchemy import BigInteger, func, literal, select, text, update
+from sqlalchemy import BigInteger, bindparam, func, inspect, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, make_transient_to_detached, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
-from registry.db import settings_of
+from registry.db import ask, say, settings_of
 from registry.domain import access, heads, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
+from registry.settled import Question
 from registry.tables import (
     Alias,
     ModelVersion,
@@ -30,7 +33,10 @@ WITH_TAGS_AND_ALIASES = (lookup.together(RegisteredModel.tags), lookup.together(
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A registered model whose row this transaction holds, and the instant that all its changes share."""
+    """A registered model whose row this transaction holds, and the instant that all its changes share.
+
+    The model is as it was read: to change it, see `entered` or a statement of its own.
+    """
 
     model: RegisteredModel
     instant: datetime
@@ -57,10 +63,29 @@ def lock(session: Session, name: str) -> Locked:
     :raises ModelNotFound: no such model.
     """
     names.check_addressable(name)
-    row = session.execute(lookup.HELD, {"name": name}).one_or_none()
-    if row is None:
+    rows = ask(session, lookup.HELD, name=name)
+    if not rows:
         raise ModelNotFound(name)
-    return Locked(*row)
+    model, instant = lookup.HELD.read(rows[0])
+    return Locked(model, instant)
+
+
+def entered(session: Session, model: RegisteredModel) -> RegisteredModel:
+    """The same model, for this session to write down what is changed in it."""
+    there: RegisteredModel | None = session.identity_map.get(identity_key(instance=model))
+    if there is None:
+        make_transient_to_detached(model)
+        session.add(model)
+        return model
+    for column in inspect(RegisteredModel).column_attrs:
+        set_committed_value(there, column.key, model.__dict__[column.key])
+    return there
+
+
+def touch(session: Session, model: RegisteredModel, instant: datetime) -> None:
+    """Note when something under a model changed last."""
+    say(session, TOUCH, id=model.id, instant=instant)
+    model.__dict__["updated_at"] = instant
 
 
 def hold(session: Session, principal: Principal, name: str) -> None:
@@ -86,10 +111,10 @@ def get(session: Session, principal: Principal, name: str) -> ModelDetail:
 def detail(session: Session, name: str) -> ModelDetail:
     """What `get` answers, for a caller that has just been allowed to change the model."""
     names.check_addressable(name)
-    row = session.execute(lookup.LABELLED, {"name": name}).one_or_none()
-    if row is None:
+    rows = ask(session, lookup.LABELLED, name=name)
+    if not rows:
         raise ModelNotFound(name)
-    *found, head = row
+    *found, head = lookup.LABELLED.read(rows[0])
     model = labels.labelled_model(found)
     heads.note(session, f"model:{model.id}", head)
     return ModelDetail(model, lookup.newest(session, [model], list(Stage)))
@@ -258,13 +283,14 @@ def give_name(session: Session, principal: Principal, name: str, new_name: str) 
     :raises AlreadyExists: the new name is taken.
     """
     held = lock(session, name)
-    held.model.updated_at = held.instant
+    model = entered(session, held.model)
+    model.updated_at = held.instant
     if new_name != name:
-        require_bringing(session, principal, held.model, new_name)
-        take_name(session, held.model, new_name)
+        require_bringing(session, principal, model, new_name)
+        take_name(session, model, new_name)
         # Read once the name is held: nobody else can give numbers under it now.
-        held.model.last_number = max(held.model.last_number, numbers_used(session, new_name))
-    touched = update(ModelVersion).where(ModelVersion.model_id == held.model.id).values(updated_at=held.instant)
+        model.last_number = max(model.last_number, numbers_used(session, new_name))
+    touched = update(ModelVersion).where(ModelVersion.model_id == model.id).values(updated_at=held.instant)
     session.execute(touched, execution_options={"synchronize_session": False})
     session.flush()
 
@@ -297,8 +323,9 @@ def give_description(session: Session, name: str, description: str | None) -> No
     :raises ModelNotFound: no such model.
     """
     held = lock(session, name)
-    held.model.description = description or None
-    held.model.updated_at = held.instant
+    model = entered(session, held.model)
+    model.description = description or None
+    model.updated_at = held.instant
     session.flush()
 
 
@@ -337,5 +364,10 @@ def delete(session: Session, principal: Principal, name: str) -> None:
     held = lock(session, name)
     if has_production(session, held.model):
         access.require(session, principal, Permission.PROMOTE, name, stage_from=Stage.PRODUCTION)
-    held.model.deleted_at = held.instant
-    held.model.updated_at = held.instant
+    model = entered(session, held.model)
+    model.deleted_at = held.instant
+    model.updated_at = held.instant
+
+
+MINE = update(RegisteredModel).where(RegisteredModel.id == bindparam("id"))
+TOUCH = Question(MINE.values(updated_at=bindparam("instant")))

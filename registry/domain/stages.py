@@ -3,15 +3,16 @@
 from collections.abc import Collection
 from typing import Unpack
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from registry.db import note
+from registry.db import note, say
 from registry.domain import access, lookup, model_versions, registered_models, tenures
 from registry.domain.access import Principal
 from registry.domain.model_versions import Locked, Registration
 from registry.errors import Conflict, Invalid
 from registry.facts import Moved
+from registry.settled import Question
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -38,11 +39,10 @@ def transition(
     """
     require_some_move(session, principal, name, to, number=number)
     check_archiving(to, archive_others=archive_others)
-    held = model_versions.lock(session, name, number)
+    held = model_versions.lock(session, name, number, and_in=to)
     require_move(session, principal, name, Stage(held.version.stage), to)
-    standing = standing_in(session, held.model.id, to)
-    check_expected(session, held.model, to, standing, expected)
-    make_way = standing if archive_others else []
+    check_expected(session, held.model, to, held.standing, expected)
+    make_way = held.standing if archive_others else []
     require_making_way(principal, held, to, make_way)
     return move(session, held, to, make_way=make_way)
 
@@ -70,30 +70,28 @@ def require_move(session: Session, principal: Principal, name: str, start: Stage
     access.require(session, principal, permission, name, stage_from=start, stage_to=to)
 
 
-def require_making_way(principal: Principal, held: Locked, stage: Stage, make_way: Collection[ModelVersion]) -> None:
+def require_making_way(principal: Principal, held: Locked, stage: Stage, make_way: Collection[int]) -> None:
     """Go on unless the principal is denied to archive those who make way; to be allowed the move itself is enough.
 
     :raises Forbidden: it is denied that.
     """
-    if any(other is not held.version for other in make_way):
+    if any(number != held.version.number for number in make_way):
         permission = Permission.PROMOTE if stage is Stage.PRODUCTION else Permission.TRANSITION
         access.require_no_denial(principal, permission, held.model.name, stage_from=stage, stage_to=Stage.ARCHIVED)
 
 
-def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[ModelVersion]) -> ModelVersion:
-    """Archive those who make way, then let the version take its place; all at one time."""
-    for other in make_way:
-        if other is not held.version:
-            note(session, Moved(Stage(other.stage), Stage.ARCHIVED))
-            other.stage = Stage.ARCHIVED
-            other.updated_at = held.instant
-    session.flush()  # who makes way is written down before who comes
+def move(session: Session, held: Locked, to: Stage, *, make_way: Collection[int]) -> ModelVersion:
+    """Archive those of stage `to` who make way, then let the version take its place; all at one time."""
+    mine = {"model_id": held.model.id, "instant": held.instant}
+    for number in make_way:  # who makes way is written down before who comes
+        if number != held.version.number:
+            note(session, Moved(to, Stage.ARCHIVED))
+            say(session, MOVE, number=number, stage=Stage.ARCHIVED, **mine)
     if held.version.stage != to:
         note(session, Moved(Stage(held.version.stage), to))
-    held.version.stage = to
-    held.version.updated_at = held.instant
-    held.model.updated_at = held.instant
-    session.flush()
+    say(session, MOVE, number=held.version.number, stage=to, **mine)
+    held.version.__dict__.update(stage=str(to), updated_at=held.instant)
+    registered_models.touch(session, held.model, held.instant)
     return held.version
 
 
@@ -115,7 +113,7 @@ def rollback(
     held = registered_models.lock(session, name)
     standing = standing_in(session, held.model.id, stage)
     check_expected(session, held.model, stage, standing, expected)
-    number = previous_holder(session, held.model, stage, [version.number for version in standing])
+    number = previous_holder(session, held.model, stage, standing)
     version = lookup.find_version(session, name, number)
     if version.stage == Stage.PRODUCTION:
         raise Conflict(
@@ -193,8 +191,8 @@ def check_archiving(to: Stage, *, archive_others: bool) -> None:
         )
 
 
-def standing_in(session: Session, model_id: int, stage: Stage) -> list[ModelVersion]:
-    """The live versions of a model in a stage, by number."""
+def standing_in(session: Session, model_id: int, stage: Stage) -> list[int]:
+    """The numbers of the live versions of a model in a stage."""
     return list(session.scalars(STANDING, {"model_id": model_id, "stage": stage}))
 
 
@@ -202,11 +200,11 @@ def check_expected(
     session: Session,
     model: RegisteredModel,
     stage: Stage,
-    standing: Collection[ModelVersion],
+    standing: Collection[int],
     expected: Collection[int] | None,
 ) -> None:
     """:raises Conflict: others than those expected stand in a stage; it says who, since when and by whom."""
-    if expected is None or {version.number for version in standing} == {*expected}:
+    if expected is None or {*standing} == {*expected}:
         return
     found = tenures.present(session, model.id, stage)
     held_by = ", ".join(map(str, found)) or "no version"
@@ -215,11 +213,16 @@ def check_expected(
 
 
 STANDING = lookup.settled(
-    select(ModelVersion)
+    select(ModelVersion.number)
     .where(
         ModelVersion.model_id == bindparam("model_id"),
         ModelVersion.stage == bindparam("stage"),
         ModelVersion.deleted_at.is_(None),
     )
     .order_by(ModelVersion.number)
+)
+MOVE = Question(
+    update(ModelVersion)
+    .where(ModelVersion.model_id == bindparam("model_id"), ModelVersion.number == bindparam("number"))
+    .values(stage=bindparam("stage"), updated_at=bindparam("instant"))
 )

@@ -1,18 +1,18 @@
 """Tags: keys with values, on registered models and on model versions. They move no timestamp (MLflow's rule)."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Table, Text, bindparam, delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
+from registry.db import say
 from registry.domain import access, lookup, model_versions, names, registered_models
 from registry.domain.access import Principal
-from registry.errors import ModelNotFound, TagNotFound, VersionNotFound
-from registry.prepared import marked
-from registry.tables import ModelVersion, ModelVersionTag, RegisteredModelTag
+from registry.errors import TagNotFound
+from registry.settled import Question
+from registry.tables import Base, ModelVersionTag, RegisteredModelTag
 from registry.vocabulary import Permission
 
 
@@ -26,8 +26,7 @@ def set_on_model(session: Session, principal: Principal, name: str, key: str, va
     access.require(session, principal, Permission.DESCRIBE, name)
     names.check_tag(key, value)
     model = registered_models.lock(session, name).model
-    row = insert(RegisteredModelTag).values(model_id=model.id, key=key, value=value)
-    session.execute(row.on_conflict_do_update(constraint="pk_registered_model_tags", set_={"value": value}))
+    say(session, SET_ON_MODEL, model_id=model.id, key=key, value=value)
 
 
 def unset_on_model(session: Session, principal: Principal, name: str, key: str) -> None:
@@ -53,14 +52,8 @@ def set_on_version(session: Session, principal: Principal, name: str, number: in
     """
     access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_tag(key, value)
-    try:
-        model_id = registered_models.lock(session, name).model.id
-    except ModelNotFound:
-        raise VersionNotFound(name, number) from None
-    tag = {"model_id": model_id, "number": number, "key": key, "value": value}
-    there = 1 <= number <= names.HIGHEST_NUMBER and session.execute(SET_ON_VERSION, tag).first()
-    if not there:
-        raise VersionNotFound(name, number)
+    model_id = model_versions.lock_key(session, name, number)
+    say(session, SET_ON_VERSION, model_id=model_id, number=number, key=key, value=value)
 
 
 def unset_on_version(session: Session, principal: Principal, name: str, number: int, key: str) -> None:
@@ -72,8 +65,8 @@ def unset_on_version(session: Session, principal: Principal, name: str, number: 
     """
     access.require(session, principal, Permission.DESCRIBE, name, number=number)
     names.check_tag_key(key)
-    version = model_versions.lock(session, name, number).version
-    mine = (ModelVersionTag.model_id == version.model_id) & (ModelVersionTag.number == number)
+    model_id = model_versions.lock_key(session, name, number)
+    mine = (ModelVersionTag.model_id == model_id) & (ModelVersionTag.number == number)
     session.execute(delete(ModelVersionTag).where(mine, ModelVersionTag.key == key))
 
 
@@ -98,7 +91,7 @@ def change(
         model_id = registered_models.lock(session, name).model.id
         write_on_model(session, model_id, given, gone)
     else:
-        model_id = model_versions.lock(session, name, number).model.id
+        model_id = model_versions.lock_key(session, name, number)
         write_on_version(session, model_id, number, given, gone)
     return read(session, model_id, number)
 
@@ -163,15 +156,12 @@ def read(session: Session, model_id: int, number: int | None) -> dict[str, str]:
     return dict(sorted((key, value) for key, value in session.execute(rows)))
 
 
-def setting_on_version() -> ReturningInsert[Any]:
-    """The statement that sets a tag of a version, if that is there; one row says that it is."""
-    table, version = cast("Table", ModelVersionTag.__table__), ModelVersion
-    given = {"key": bindparam("key", type_=Text), "value": bindparam("value", type_=Text)}
-    live = (version.model_id == bindparam("model_id"), version.number == bindparam("number"))
-    source = select(version.model_id, version.number, *given.values()).where(*live, version.deleted_at.is_(None))
-    row = insert(table).from_select(["model_id", "number", "key", "value"], source)
-    row = row.on_conflict_do_update(constraint="pk_model_version_tags", set_={"value": row.excluded.value})
-    return marked(row.returning(table.c.number))
+def setting(table: type[Base]) -> Insert:
+    """The statement that sets a tag, with the columns of its table as parameters."""
+    columns = cast("Table", table.__table__).columns
+    row = insert(table).values({column.name: bindparam(column.name) for column in columns})
+    return row.on_conflict_do_update(constraint=f"pk_{table.__tablename__}", set_={"value": row.excluded.value})
 
 
-SET_ON_VERSION = setting_on_version()
+SET_ON_MODEL = Question(setting(RegisteredModelTag))
+SET_ON_VERSION = Question(setting(ModelVersionTag))

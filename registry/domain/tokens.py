@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, func, not_, or_, select, update
+from sqlalchemy import Engine, Select, and_, func, not_, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from registry.config import Settings
-from registry.db import ask, settings_of
+from registry.db import ask_at_once, settings_of
 from registry.domain import access, administrators, granted, names, paging, patterns, principals
 from registry.domain.access import Principal, Scope
 from registry.domain.paging import Key, Page
 from registry.errors import Invalid, TokenNotFound
+from registry.settled import Question
 from registry.tables import Grant, Token
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Role, Stage
@@ -298,7 +299,12 @@ class Holder:
     standing: Standing
 
 
-STANDING = "SELECT * FROM registry.standing(%s, %s::text[])"
+STANDING = Question(
+    text(
+        "SELECT token_id, role, models, stages, principal_id, name, grants, last_used_at, heads "
+        "FROM registry.standing(:token, :streams)"
+    )
+)
 
 
 def standing(engine: Engine, token: bytes, streams: Sequence[str]) -> Standing | None:
@@ -309,7 +315,7 @@ def standing(engine: Engine, token: bytes, streams: Sequence[str]) -> Standing |
 
     :raises DBAPIError, TimeoutError: it cannot be asked now.
     """
-    rows = ask(engine, STANDING, token, list(streams))
+    rows = ask_at_once(engine, STANDING, {"token": token, "streams": list(streams)})
     return standing_of(rows[0], streams) if rows else None
 
 
