@@ -26,7 +26,7 @@ from registry import limits, outcome, postgres, prepared, settled, silence, tell
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
-from registry.settled import Question, Row
+from registry.settled import Row, Settled
 
 
 class ReadingSession(FlaskSession):
@@ -44,7 +44,7 @@ class ReadingSession(FlaskSession):
 db = SQLAlchemy(session_options={"class_": ReadingSession})
 
 Answer = TypeVar("Answer")
-Put = Callable[[Any, Question, Mapping[str, Any]], Answer]
+Put = Callable[[Any, Settled, Mapping[str, Any]], Answer]
 """What is done with a settled statement on a connection of the driver."""
 
 AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
@@ -71,7 +71,7 @@ SET_CONTEXT = prepared.marked(
     )
 )
 
-RECEIPTS = Question(
+RECEIPTS = Settled(
     select(
         func.current_setting("app.receipts", True),
         cast(func.pg_current_xact_id_if_assigned(), Text),
@@ -172,7 +172,7 @@ def begin_again(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = False
 
 
-def ask(session: Session, question: Question, **values: object) -> list[Row]:
+def ask(session: Session, question: Settled, **values: object) -> list[Row]:
     """Ask a settled question: in the transaction that stands open, or else outside any, in one round trip.
 
     A session that has a connection asks by that, so that no request holds two at once.
@@ -189,7 +189,7 @@ def ask(session: Session, question: Question, **values: object) -> list[Row]:
     return ask_at_once(session.get_bind(), question, values)
 
 
-def say(session: Session, question: Question, **values: object) -> None:
+def say(session: Session, question: Settled, **values: object) -> None:
     """Have a settled change made along with the next statement of the transaction, or before its COMMIT.
 
     What the database has against it, it says then.
@@ -204,8 +204,8 @@ def say(session: Session, question: Question, **values: object) -> None:
 
 def settled_in(
     session: Session,
-    put: Callable[[Any, Question, Mapping[str, Any]], Answer],
-    question: Question,
+    put: Callable[[Any, Settled, Mapping[str, Any]], Answer],
+    question: Settled,
     values: Mapping[str, Any],
 ) -> Answer:
     """Put a settled statement to the connection that the transaction of a session has, behind all that it changes."""
@@ -221,7 +221,7 @@ def settled_in(
         raise dressed(question.text, error) from error
 
 
-def ask_at_once(engine: Any, question: Question, values: Mapping[str, Any]) -> list[Row]:
+def ask_at_once(engine: Any, question: Settled, values: Mapping[str, Any]) -> list[Row]:
     """Ask the database one question in one round trip, outside any transaction and beside all sessions.
 
     :raises DBAPIError: it cannot answer; the connection is not used again.
@@ -297,6 +297,7 @@ def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[
     try:
         with unaudited(dry_run=dry_run):
             session.info["settings"] = current_app.config["REGISTRY"]
+            telling.begin(session.connection())
             tell(session, told)
             yield
             if session.info.get(BROKEN):

@@ -75,7 +75,7 @@ def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
 
         def execute(self, statement: Any, *values: Any) -> None:
             """Execute a statement, behind the limits where it is the first one."""
-            if self.connection.status != STATUS_READY:
+            if not self._is_first():
                 return super().execute(statement, *values)
             if self.name is None:  # what one message holds is one transaction, where the driver begins none
                 before: Any = first.encode() if isinstance(statement, bytes) else first
@@ -85,9 +85,15 @@ def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
 
         def executemany(self, statement: Any, rows: Any) -> None:
             """Execute a statement once for each row of values."""
-            if self.connection.status == STATUS_READY:
+            if self._is_first():
                 self._begin()
             super().executemany(statement, rows)
+
+        def _is_first(self) -> bool:
+            watched: Any = self.connection
+            if watched.begun:  # its BEGIN goes along with the first one
+                return silence.BEGIN in watched.ahead
+            return bool(watched.status == STATUS_READY)
 
         def _begin(self) -> None:
             with self.connection.cursor() as plain:

@@ -36,13 +36,19 @@ def execute(
     """Have a marked statement executed that is prepared by then."""
     if many or context is None or not context.execution_options.get(PREPARED) or not isinstance(parameters, Mapping):
         return statement, parameters
-    driver: Any = connection.connection.dbapi_connection
+    return sent(connection.connection.dbapi_connection, statement), parameters
+
+
+def sent(driver: Any, statement: str) -> str:
+    """How a statement is said on this connection of the driver: prepared by then, where anything is."""
+    if driver.prepared is None:
+        return statement
     preparing, executing = spelled(statement)
     if executing not in driver.prepared:
         with driver.cursor() as cursor:
             cursor.execute(preparing)
         driver.prepared.add(executing)
-    return executing, parameters
+    return executing
 
 
 @functools.lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from sqlalchemy import Executable, Select, inspect
+from sqlalchemy import Executable, Select, event, inspect
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.orm.instrumentation import manager_of_class
 
@@ -16,10 +16,13 @@ from registry import prepared, telling
 
 DIALECT = dialect()  # type: ignore[no-untyped-call]
 UNOBSERVED = nullcontext()
+MARK = "_as_read"
+AS_READ = {MARK: True}
+GUARDED: set[type[Any]] = set()
 Row = tuple[Any, ...]
 
 
-class Question:
+class Settled:
     """A statement whose parameters are all that differs from one time to the next."""
 
     def __init__(self, statement: Executable) -> None:
@@ -51,10 +54,11 @@ class Question:
 
 
 class Kind:
-    """How an object of a table is made from its columns."""
+    """How an object of a table is made from its columns. It is as it was read, and says so to whom changes it."""
 
     def __init__(self, table: type[Any], names: Sequence[str]) -> None:
         self.names = tuple(names)
+        guard(table)
         self._new = manager_of_class(table).new_instance
         self._key = self.names.index(inspect(table).primary_key[0].key)
 
@@ -63,8 +67,23 @@ class Kind:
         if values[self._key] is None:
             return None
         made = self._new()
-        made.__dict__.update(zip(self.names, values, strict=True))
+        made.__dict__.update(zip(self.names, values, strict=True), **AS_READ)
         return made
+
+
+def guard(table: type[Any]) -> None:
+    """Have a change to an object that no session knows refused: it would be none to the database, and silently."""
+    if table in GUARDED:
+        return
+    GUARDED.add(table)
+    for attribute in inspect(table).column_attrs:
+        event.listen(getattr(table, attribute.key), "set", refuse)
+
+
+def refuse(made: Any, *_: object) -> None:
+    """:raises RuntimeError: it is as it was read."""
+    if MARK in made.__dict__ and inspect(made).transient:
+        raise RuntimeError("This object belongs to no session: change the row by a statement.")
 
 
 def kinds_of(statement: Select[Any]) -> tuple[Kind | None, ...]:
@@ -86,27 +105,15 @@ def kinds_of(statement: Select[Any]) -> tuple[Kind | None, ...]:
     return tuple(kinds)
 
 
-def ask(driver: Any, question: Question, values: Mapping[str, Any]) -> list[Row]:
+def ask(driver: Any, question: Settled, values: Mapping[str, Any]) -> list[Row]:
     """What a statement returns on this connection of the driver."""
     with driver.observed(question.text) if driver.observed else UNOBSERVED, driver.cursor() as cursor:
-        cursor.execute(sent(driver, question), {**question.given, **values})
+        cursor.execute(prepared.sent(driver, question.text), {**question.given, **values})
         rows: list[Row] = cursor.fetchall()
     return rows
 
 
-def say(driver: Any, question: Question, values: Mapping[str, Any]) -> None:
+def say(driver: Any, question: Settled, values: Mapping[str, Any]) -> None:
     """Have a statement sent along with the next one of this connection, before it. Nobody sees what it returns."""
     with driver.observed(question.text) if driver.observed else UNOBSERVED:
-        telling.say(driver, sent(driver, question), {**question.given, **values})
-
-
-def sent(driver: Any, question: Question) -> str:
-    """How a statement is said to the database on this connection."""
-    if driver.prepared is None:
-        return question.text
-    preparing, executing = prepared.spelled(question.text)
-    if executing not in driver.prepared:
-        with driver.cursor() as cursor:
-            cursor.execute(preparing)
-        driver.prepared.add(executing)
-    return executing
+        telling.say(driver, prepared.sent(driver, question.text), {**question.given, **values})

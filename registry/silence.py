@@ -21,6 +21,7 @@ from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
 from registry import telling
 
 SECONDS_BETWEEN_LOOKS = 0.5
+BEGIN = b"BEGIN"
 Answer = TypeVar("Answer")
 
 
@@ -40,12 +41,22 @@ class Watched(PlainConnection):
         self.told: dict[str, str] | None = None
         self.ahead: list[bytes] = []
         """See registry/telling.py."""
+        self.begun = False
+        """Whether a transaction began, or is to begin, along with a statement."""
         self.observed: Callable[[str], AbstractContextManager[None]] | None = None
         """What is put around each settled statement, see registry/settled.py, with its text."""
+
+    def begin(self) -> None:
+        """Begin a transaction with the next statement; until it ends, the driver begins none itself."""
+        self.autocommit = self.begun = True
+        self.ahead = [BEGIN]
 
     def commit(self) -> None:
         """Commit."""
         self.told = None
+        if self.begun:
+            self._end(b"COMMIT")
+            return
         if self.ahead:
             telling.send(self)
         self.since = time.monotonic()
@@ -56,12 +67,39 @@ class Watched(PlainConnection):
 
     def rollback(self) -> None:
         """Roll back."""
-        telling.forget(self)
-        self.since, self.longer = time.monotonic(), 0.0
+        self.ahead = self.ahead[:1] if self._is_due() else []  # what is to be undone need not be done first
+        self.told, self.longer = None, 0.0
+        if self.begun:
+            self._end(b"ROLLBACK")
+            return
+        self.since = time.monotonic()
         try:
             super().rollback()
         finally:
             self.since = None
+
+    def cursor(self, *given: Any, **named: Any) -> Any:
+        """A new cursor. The driver makes none on the server but in a transaction that it has begun itself."""
+        if self.begun and (given or named.get("name")):
+            telling.send(self)
+            self.autocommit = self.begun = False  # it begins once more, which changes nothing
+        return super().cursor(*given, **named)
+
+    def _is_due(self) -> bool:
+        """Whether a transaction is still to begin."""
+        return self.begun and self.ahead[:1] == [BEGIN]
+
+    def _end(self, word: bytes) -> None:
+        """End a transaction that began along with a statement, if there was one."""
+        last, due = self.ahead, self._is_due()
+        self.ahead, self.since = [], time.monotonic()
+        try:
+            if not due or len(last) > 1:
+                with super().cursor(cursor_factory=PlainCursor) as cursor:
+                    cursor.execute(telling.BETWEEN.join([*last, word]))
+        finally:
+            self.since, self.longer = None, 0.0
+        self.autocommit = self.begun = False
 
     def silent(self, now: float) -> float | None:
         """Since when it has been waiting, if that is too long ago."""

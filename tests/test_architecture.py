@@ -32,20 +32,22 @@ MAY_IMPORT = {
     "identity": {"config", "errors", "vocabulary"},
     "ledger": set(),
     "facts": {"vocabulary"},
-    "silence": set(),
+    "silence": {"telling"},
     "limits": {"config", "postgres", "silence"},
     "prepared": set(),
     "telling": set(),
+    "settled": {"prepared", "telling"},
     "outcome": set(),
-    "db": {"config", "errors", "facts", "limits", "outcome", "postgres", "prepared", "silence", "telling"},
+    "db": {"config", "errors", "facts", "limits", "outcome", "postgres", "prepared", "settled", "silence", "telling"},
     "replica": {"config", "db"},
     "metrics": {"facts", "metrics"},
     "tables": {"vocabulary"},
-    "domain": {"vocabulary", "errors", "facts", "config", "db", "prepared", "tables", "domain", "identity", "ledger"},
+    "domain": {"vocabulary", "errors", "facts", "config", "db", "prepared", "settled", "tables", "domain"}
+    | {"identity", "ledger"},
     "faces": {"vocabulary", "errors", "db", "domain", "faces", "metrics", "identity"}
     | {"limits", "posture", "replica", "schema", "sealing"},
     "tracing": {"config", "db", "faces"},
-    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "replica", "telling", "tracing"},
+    "app": {"config", "db", "faces", "identity", "metrics", "prepared", "replica", "tracing"},
 }
 
 

@@ -1,5 +1,6 @@
 """Transactions: one inside another joins it, and a dry run does everything and keeps nothing."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,15 +13,19 @@ from sqlalchemy.pool import QueuePool
 
 from chaos.postgres import free_port
 from registry.config import Settings
-from registry.db import ask, db, transaction, translate, unaudited
-from registry.domain import audit, registered_models, stages, tags, tenures
+from registry.db import ask_at_once, db, say, transaction, translate, unaudited
+from registry.domain import audit, model_versions, registered_models, stages, tags, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound, Unavailable
+from registry.settled import Settled
 from registry.silence import WatchedCursor
 from registry.vocabulary import Role, Stage
 from tests.conftest import application, superuser
 from tests.factories import make_model, make_version, trusted
+
+PID = Settled(text("SELECT pg_backend_pid()"))
+QUOTIENT = Settled(text("SELECT 6 / CAST(:by AS integer)"))
 
 pytestmark = pytest.mark.usefixtures("context")
 SOMEBODY = trusted("somebody", Role.ADMINISTRATOR, "principal:4711")
@@ -57,7 +62,7 @@ def test_an_inner_transaction_joins_and_the_outermost_commits() -> None:
 def test_what_is_done_inside_bears_the_inner_actor_and_reason_and_what_follows_the_outer_ones() -> None:
     name = make_model()
     with transaction(OPERATOR, reason="outer", request_id="r-1") as session:
-        model = registered_models.lock(session, name).model
+        model = registered_models.entered(session, registered_models.lock(session, name).model)
         model.description = "before"  # not flushed: the inner block must not take it for its own
         with transaction(SOMEBODY, reason="inner", request_id="r-2"):
             model.description = "within"
@@ -102,8 +107,59 @@ def test_a_dry_run_answers_what_would_be_and_keeps_nothing() -> None:
 def test_a_dry_run_is_checked_by_the_database_too() -> None:
     name = make_model()
     with pytest.raises(Conflict), transaction(OPERATOR, dry_run=True) as session:
-        model = registered_models.lock(session, name).model
+        model = registered_models.entered(session, registered_models.lock(session, name).model)
         model.last_number = -1
+
+
+def test_a_dry_run_has_done_what_would_have_gone_along_with_the_next_statement() -> None:
+    name = make_model()
+    with pytest.raises(Conflict), transaction(OPERATOR, dry_run=True) as session:
+        held = registered_models.lock(session, name)
+        say(session, model_versions.NUMBER, id=held.model.id, last=-1, instant=held.instant)
+
+
+def test_what_goes_along_with_nothing_else_is_done_before_the_commit() -> None:
+    name = make_model()
+    with transaction(OPERATOR) as session:
+        held = registered_models.lock(session, name)
+        say(session, model_versions.NUMBER, id=held.model.id, last=7, instant=held.instant)
+    assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 7
+    with pytest.raises(Conflict), transaction(OPERATOR) as session:
+        held = registered_models.lock(session, name)
+        say(session, model_versions.NUMBER, id=held.model.id, last=-1, instant=held.instant)
+    assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 7
+
+
+def test_what_is_said_after_a_savepoint_is_undone_with_it_and_what_was_said_before_is_kept() -> None:
+    name = make_model()
+    with transaction(OPERATOR) as session:
+        held = registered_models.lock(session, name)
+        say(session, model_versions.NUMBER, id=held.model.id, last=3, instant=held.instant)
+        with transaction(OPERATOR, dry_run=True):
+            say(session, model_versions.NUMBER, id=held.model.id, last=9, instant=held.instant)
+    assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 3
+
+
+def test_a_change_outside_a_transaction_is_refused() -> None:
+    with pytest.raises(RuntimeError):
+        say(db.session(), model_versions.NUMBER, id=1, last=1, instant=None)
+
+
+def test_what_was_read_cannot_be_changed_in_silence() -> None:
+    name = make_model()
+    with pytest.raises(RuntimeError, match="by a statement"), transaction(OPERATOR) as session:
+        registered_models.lock(session, name).model.description = "lost"
+    assert described(name) is None
+
+
+def test_a_transaction_in_which_nothing_is_asked_begins_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(WatchedCursor, "execute", lambda _, statement, *__: sent.append(statement))
+    with pytest.raises(Invalid), transaction(OPERATOR):
+        raise Invalid("before anything was asked")
+    assert not sent
+    monkeypatch.undo()
+    assert status() == TRANSACTION_STATUS_IDLE
 
 
 def test_a_dry_run_inside_another_transaction_undoes_itself_alone() -> None:
@@ -198,50 +254,54 @@ def test_one_question_takes_no_transaction_and_gives_its_connection_back() -> No
     pool = db.engine.pool
     assert isinstance(pool, QueuePool)
     before = pool.checkedout()
-    assert ask(db.engine, "SELECT %s + 1", 2) == [(3,)]
+    assert ask_at_once(db.engine, QUOTIENT, {"by": 2}) == [(3,)]
     with pytest.raises(DBAPIError):
-        ask(db.engine, "SELECT 1 / %s", 0)
+        ask_at_once(db.engine, QUOTIENT, {"by": 0})
     assert pool.checkedout() == before
 
 
 def test_where_nobody_can_connect_that_is_a_fault_of_the_database_as_any_other() -> None:
     engine = create_engine(f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/nowhere")
     with pytest.raises(DBAPIError) as refused:
-        ask(engine, "SELECT 1")
+        ask_at_once(engine, PID, {})
     assert isinstance(translate(refused.value), Unavailable)
 
 
 def test_no_connection_is_handed_out_that_has_ended_meanwhile(app: Flask) -> None:
     with application(app.config["REGISTRY"]) as other, other.app_context():
-        [[pid]] = ask(db.engine, "SELECT pg_backend_pid()")
-        assert ask(db.engine, "SELECT pg_backend_pid()") == [(pid,)]
+        [[pid]] = ask_at_once(db.engine, PID, {})
+        assert ask_at_once(db.engine, PID, {}) == [(pid,)]
         with superuser() as connection:
             connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-        assert ask(db.engine, "SELECT pg_backend_pid()") != [(pid,)]
+        assert ask_at_once(db.engine, PID, {}) != [(pid,)]
 
 
 def test_a_connection_with_news_that_still_lives_is_used_on(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with application(app.config["REGISTRY"]) as other, other.app_context():
-        [[pid]] = ask(db.engine, "SELECT pg_backend_pid()")
+        [[pid]] = ask_at_once(db.engine, PID, {})
         monkeypatch.setattr("registry.db.has_news", lambda _: True)
-        assert ask(db.engine, "SELECT pg_backend_pid()") == [(pid,)]
+        assert ask_at_once(db.engine, PID, {}) == [(pid,)]
 
 
-def test_what_a_transaction_is_told_goes_along_with_its_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    name, execute = make_model(), WatchedCursor.execute
+def test_a_transaction_begins_and_is_told_who_acts_along_with_its_first_statement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, watch = make_model(), WatchedCursor._watched
     messages: list[str] = []
 
-    def watched(cursor: WatchedCursor, statement: str, *values: Any) -> None:
-        messages.append(statement)
-        execute(cursor, statement, *values)
+    def watched(cursor: WatchedCursor, ask: Any, *given: Any) -> Any:
+        messages.extend(one if isinstance(one, str) else one.decode() for one in given if one)
+        return watch(cursor, ask, *given)
 
-    monkeypatch.setattr(WatchedCursor, "execute", watched)
+    with transaction(OPERATOR) as session:
+        tags.set_on_model(session, OPERATOR, name, "key", "all that is prepared is prepared then")
+    monkeypatch.setattr(WatchedCursor, "_watched", watched)
     with transaction(OPERATOR) as session:
         tags.set_on_model(session, OPERATOR, name, "key", "100 %")
-    told = [message.startswith("SELECT set_config('app.actor'") for message in messages if "PREPARE" not in message]
-    assert told == [True, False]
     monkeypatch.undo()
-    assert [entry.event.actor for entry in events(name)] == ["operator", "operator"]
+    [begin] = messages  # the rest goes along with the COMMIT
+    assert re.fullmatch(r"BEGIN; SELECT set_config\('app.actor', 'operator', .*; EXECUTE registry_\w+ \(.*\)", begin)
+    assert [entry.event.actor for entry in events(name)] == ["operator"] * 3
 
 
 def test_statements_without_names_for_their_values_are_told_it_too() -> None:

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import bindparam, select, text
 
-from registry.db import db, transaction
+from registry.db import ask, db, transaction
 from registry.domain import lookup, references
 from registry.domain.access import OPERATOR
 from registry.errors import AlreadyExists, ModelNotFound
@@ -86,6 +86,6 @@ def test_the_settled_questions_know_the_types_of_their_values() -> None:
         for timed in (False, True):
             question = references.question_of(kind, timed=timed)
             moment = {"at": datetime.now(UTC)} if timed else {}
-            db.session.execute(question, values | moment).all()
+            ask(db.session(), question, **values, **moment)
     for question in (lookup.ONE_VERSION, lookup.HIGHEST, lookup.HIGHEST_IN, lookup.ALIASED, lookup.NEWEST):
-        db.session.execute(question, values).all()
+        ask(db.session(), question, **values)

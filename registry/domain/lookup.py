@@ -30,7 +30,7 @@ from registry import prepared
 from registry.db import ask
 from registry.domain import heads, labels, names
 from registry.errors import ModelNotFound, VersionNotFound
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
@@ -69,7 +69,7 @@ def live_versions() -> Select[Any]:
     )
 
 
-def shown(session: Session, question: Question, **values: object) -> ModelVersion | None:
+def shown(session: Session, question: Settled, **values: object) -> ModelVersion | None:
     """The version that a question of `live_versions` finds, with its model, tags and aliases."""
     rows = ask(session, question, **values)
     if not rows:
@@ -213,24 +213,24 @@ def held_and_shown() -> Select[Any]:
     return labels.with_labels(held_version(RegisteredModel, instant, standing, ModelVersion), ModelVersion)
 
 
-LOCK = Question(locking())
-HELD = Question(held_model())
-HELD_KEY = Question(held_version(RegisteredModel.id))
-HELD_VERSION = Question(held_and_shown())
-ONE_VERSION = Question(live_versions().where(ModelVersion.number == bindparam("number")))
-HIGHEST = Question(live_versions().order_by(ModelVersion.number.desc()).limit(1))
-HIGHEST_IN = Question(
+LOCK = Settled(locking())
+HELD = Settled(held_model())
+HELD_KEY = Settled(held_version(RegisteredModel.id))
+HELD_VERSION = Settled(held_and_shown())
+ONE_VERSION = Settled(live_versions().where(ModelVersion.number == bindparam("number")))
+HIGHEST = Settled(live_versions().order_by(ModelVersion.number.desc()).limit(1))
+HIGHEST_IN = Settled(
     live_versions().where(ModelVersion.stage == bindparam("stage")).order_by(ModelVersion.number.desc()).limit(1)
 )
-ALIASED = Question(
+ALIASED = Settled(
     live_versions()
     .join(Alias, (Alias.model_id == ModelVersion.model_id) & (Alias.number == ModelVersion.number))
     .where(Alias.alias == bindparam("alias"))
 )
-NEWEST = Question(newest_of_each())
-NEWEST_OF = Question(newest_of_one())
-BY_NAME = Question(live_models().where(RegisteredModel.name == bindparam("name")))
-LABELLED = Question(
+NEWEST = Settled(newest_of_each())
+NEWEST_OF = Settled(newest_of_one())
+BY_NAME = Settled(live_models().where(RegisteredModel.name == bindparam("name")))
+LABELLED = Settled(
     labels.with_model_labels(live_models().where(RegisteredModel.name == bindparam("name"))).add_columns(
         heads.of_model(RegisteredModel.id)
     )

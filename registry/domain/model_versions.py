@@ -14,7 +14,7 @@ from registry.db import ask, say, settings_of
 from registry.domain import access, labels, lookup, names, registered_models, sources
 from registry.domain.access import Principal
 from registry.errors import VersionNotFound
-from registry.settled import Kind, Question, Row
+from registry.settled import Kind, Row, Settled
 from registry.tables import Alias, ModelVersion, ModelVersionTag, RegisteredModel
 from registry.vocabulary import Permission, Stage
 
@@ -82,7 +82,7 @@ def lock_key(session: Session, name: str, number: int) -> int:
     return model_id
 
 
-def read_locked(session: Session, question: Question, name: str, number: int, **more: object) -> Row:
+def read_locked(session: Session, question: Settled, name: str, number: int, **more: object) -> Row:
     """Lock the row of the model, then ask something of the version.
 
     :raises VersionNotFound: no such version, or no such model.
@@ -234,6 +234,6 @@ def inserting_tags() -> Insert:
 
 COLUMNS = [column.name for column in cast("Table", ModelVersion.__table__).columns]
 MADE = Kind(ModelVersion, COLUMNS)
-INSERT = Question(insert(ModelVersion).values({name: bindparam(name) for name in COLUMNS}))
-INSERT_TAGS = Question(inserting_tags())
-NUMBER = Question(registered_models.MINE.values(last_number=bindparam("last"), updated_at=bindparam("instant")))
+INSERT = Settled(insert(ModelVersion).values({name: bindparam(name) for name in COLUMNS}))
+INSERT_TAGS = Settled(inserting_tags())
+NUMBER = Settled(registered_models.MINE.values(last_number=bindparam("last"), updated_at=bindparam("instant")))

@@ -18,7 +18,7 @@ from registry.domain.principals import Actor
 from registry.domain.proofs import Evidence, Named
 from registry.domain.times import rfc3339
 from registry.errors import AliasNotFound, Invalid, NotFound, NoVersions, Purged, StageEmpty, VersionNotFound
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import AliasInterval, AuditEvent, ModelVersion, NameInterval, Principal, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -176,7 +176,7 @@ def require_reading(session: Session, principal: Caller, reference: Reference, a
 
 
 @functools.cache
-def question_of(kind: str, *, timed: bool) -> Question:
+def question_of(kind: str, *, timed: bool) -> Settled:
     """The question for the version (none if it was purged) with number, stage, since when and by whom, now or `:at`.
 
     Behind that stands what names the event of that move.
@@ -208,7 +208,7 @@ def question_of(kind: str, *, timed: bool) -> Question:
         .join(AuditEvent, opening)
         .outerjoin(Principal, principals.is_actor(AuditEvent.actor))
     )
-    return Question(question)
+    return Settled(question)
 
 
 def model_called(*, timed: bool) -> Select[int]:

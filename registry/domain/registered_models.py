@@ -16,7 +16,7 @@ from registry.db import ask, say, settings_of
 from registry.domain import access, heads, labels, lookup, names
 from registry.domain.access import Principal
 from registry.errors import AlreadyExists, ModelNotFound
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import (
     Alias,
     ModelVersion,
@@ -370,4 +370,4 @@ def delete(session: Session, principal: Principal, name: str) -> None:
 
 
 MINE = update(RegisteredModel).where(RegisteredModel.id == bindparam("id"))
-TOUCH = Question(MINE.values(updated_at=bindparam("instant")))
+TOUCH = Settled(MINE.values(updated_at=bindparam("instant")))

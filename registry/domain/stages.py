@@ -12,7 +12,7 @@ from registry.domain.access import Principal
 from registry.domain.model_versions import Locked, Registration
 from registry.errors import Conflict, Invalid
 from registry.facts import Moved
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import ModelVersion, RegisteredModel, StageInterval
 from registry.vocabulary import Permission, Stage
 
@@ -221,7 +221,7 @@ STANDING = lookup.settled(
     )
     .order_by(ModelVersion.number)
 )
-MOVE = Question(
+MOVE = Settled(
     update(ModelVersion)
     .where(ModelVersion.model_id == bindparam("model_id"), ModelVersion.number == bindparam("number"))
     .values(stage=bindparam("stage"), updated_at=bindparam("instant"))

@@ -11,7 +11,7 @@ from registry.db import say
 from registry.domain import access, lookup, model_versions, names, registered_models
 from registry.domain.access import Principal
 from registry.errors import TagNotFound
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import Base, ModelVersionTag, RegisteredModelTag
 from registry.vocabulary import Permission
 
@@ -163,5 +163,5 @@ def setting(table: type[Base]) -> Insert:
     return row.on_conflict_do_update(constraint=f"pk_{table.__tablename__}", set_={"value": row.excluded.value})
 
 
-SET_ON_MODEL = Question(setting(RegisteredModelTag))
-SET_ON_VERSION = Question(setting(ModelVersionTag))
+SET_ON_MODEL = Settled(setting(RegisteredModelTag))
+SET_ON_VERSION = Settled(setting(ModelVersionTag))

@@ -20,7 +20,7 @@ from registry.domain import access, administrators, granted, names, paging, patt
 from registry.domain.access import Principal, Scope
 from registry.domain.paging import Key, Page
 from registry.errors import Invalid, TokenNotFound
-from registry.settled import Question
+from registry.settled import Settled
 from registry.tables import Grant, Token
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Role, Stage
@@ -299,7 +299,7 @@ class Holder:
     standing: Standing
 
 
-STANDING = Question(
+STANDING = Settled(
     text(
         "SELECT token_id, role, models, stages, principal_id, name, grants, last_used_at, heads "
         "FROM registry.standing(:token, :streams)"

@@ -1,8 +1,7 @@
 """`models:/…` URIs: what they name, and the version they lead to, now and at every moment of one eventful history."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,9 +9,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from bench.statements import counted
 from registry.db import db, transaction
 from registry.domain import aliases, model_versions, references, registered_models, stages, tenures
 from registry.domain.access import OPERATOR, Principal
@@ -188,21 +188,6 @@ def test_the_files_of_a_copy_are_those_of_its_original() -> None:
     make_version(copy, source=f"models:/{name}/1")
     answer = resolve(f"models:/{copy}/1")
     assert (answer.version.source, answer.download_uri) == (f"models:/{name}/1", "s3://b/original")
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """Collect the statements that are sent meanwhile."""
-    sent: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        sent.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 @pytest.mark.usefixtures("context")
