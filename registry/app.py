@@ -1,6 +1,8 @@
 """Puts the service together."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 
@@ -14,6 +16,14 @@ from registry.metrics.workers import parts
 from registry.replica import Replica
 
 
+class Service(Flask):
+    """The application. None of its functions is a coroutine, so it need not look at each of them at each request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Build one registry; gunicorn calls it bare, commands and tests pass their own settings.
 
@@ -24,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         raise ConfigError(
             "REGISTRY_DATABASE_URL is not set. 'registry serve' brings a database of its own; this does not."
         )
-    app = Flask("registry", static_folder=None)
+    app = Service("registry", static_folder=None)
     app.url_map.merge_slashes = False  # it would redirect, with a page, where there is nothing to be found
     app.config["REGISTRY"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes

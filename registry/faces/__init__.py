@@ -43,10 +43,13 @@ def register(app: Flask) -> None:
 
 def outbound(response: Response) -> Response:
     """What every answer bears."""
-    response.headers["X-Request-ID"] = g.request_id
     inbound.give_receipts(response)
+    headers = response.headers
+    said = {name.lower() for name, _ in headers}
+    headers.add("X-Request-ID", g.request_id)
     for name, value in SAFE_HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in said:
+            headers.add(name, value)
     if request.method == "OPTIONS" and response.status_code == OK:
         response.status_code = NO_CONTENT  # Flask's own answer is an empty page
     if response.status_code == NO_CONTENT:

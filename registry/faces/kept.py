@@ -17,7 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Response, g, request
@@ -34,7 +34,7 @@ from registry.faces.inbound import RESTS_ON, STANDING, WAITED, given_secret, int
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-KEY, SHELF = "registry.key", "registry.shelf"
+KEY, MADE = "registry.key", "registry.made"
 READ_BY_POST = "/registered-models/get-latest-versions"
 LONGEST_BODY = 4_096
 PARTS = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "HTTP_IF_NONE_MATCH")
@@ -142,9 +142,25 @@ class Lane:
         if answer is None or standing is None or not answer.holds(standing):
             if answer is not None and answer.heads is not None:
                 self._meters.kept("outdated")
-            environ[KEY], environ[SHELF], environ[STANDING] = key, self.shelf, standing
-            return self._inner(environ, start)
+            environ[STANDING] = standing
+            if key is None:
+                return self._inner(environ, start)
+            environ[KEY] = key
+            return self._inner(environ, self.keeping(key, environ, start))
         return self.give(answer, environ, start, began)
+
+    def keeping(self, key: Key, environ: Environ, start: "StartResponse") -> "StartResponse":
+        """What begins an answer, and keeps it if the application has made one to keep."""
+
+        def begin(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            answer: Answer | None = environ.get(MADE)
+            if answer is not None:
+                given = (pair for pair in headers if pair[0] != NEW_EACH_TIME) if answer.heads else ()
+                kept = tuple(pair if pair[0] == "ETag" else shared(pair) for pair in given)
+                self.shelf.put(of_few(key), replace(answer, status=shared(status), headers=kept))
+            return start(status, headers, *error)
+
+        return begin
 
     def ask(self, answer: Answer, environ: Environ) -> Standing | None:
         """What the database says of all that an answer rests on; None where it has nothing to say, for any reason."""
@@ -218,16 +234,15 @@ class Broken(io.RawIOBase):
 
 
 def keep(response: Response) -> Response:
-    """Keep the answer, where its view has said what it rests on and nothing else decided that it is given."""
+    """Have the answer kept, where its view has said what it rests on and nothing else decided that it is given."""
     environ = request.environ
     key, streams, standing = environ.get(KEY), environ.get(RESTS_ON), environ.get(STANDING)
     if key is None or streams is None or standing is None or response.is_streamed:
         return response
-    shelf: Shelf = environ[SHELF]
     secret = given_secret()
     # Whether somebody owns a model is asked of a table that the look at the token leaves out.
     if response.status_code in KEPT_STATUSES and secret and not g.principal.owned:
-        shelf.put(of_few(key), made(response, streams, standing, tokens.digest(secret)))
+        environ[MADE] = made(response, streams, standing, tokens.digest(secret))
     return response
 
 
@@ -238,23 +253,24 @@ def of_few(key: Key) -> Key:
 
 
 def made(response: Response, streams: tuple[str, ...], standing: Standing, token: bytes) -> Answer:
-    """An answer to keep; where its streams were not looked at before it was made, what it rests on alone."""
+    """An answer to keep; where its streams were not looked at before it was made, what it rests on alone.
+
+    How it begins is known once the web server is told.
+    """
     environ = request.environ
     heads = noted(reading()) | standing.heads
     known = heads.keys() >= set(streams)
     route = request.url_rule.rule if request.url_rule else measuring.UNMATCHED
-    logged = {name: environ.get(name) for name in ("registry.actor", "registry.credential", "registry.model")}
-    headers = response.get_wsgi_headers(environ).items() if known else ()
     return Answer(
         token=shared(token),
         streams=streams,
         authority=shared(standing.authority),
         heads={stream: heads[stream] for stream in streams} if known else None,
-        status=shared(response.status),
-        headers=tuple(pair if pair[0] == "ETag" else shared(pair) for pair in headers if pair[0] != NEW_EACH_TIME),
+        status="",
+        headers=(),
         body=response.get_data() if known else b"",
         labels=shared((measuring.face_of(request.path), request.method, route, response.status_code)),
-        logged=logged,
+        logged={name: environ.get(name) for name in ("registry.actor", "registry.credential", "registry.model")},
     )
 
 

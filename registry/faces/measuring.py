@@ -2,7 +2,7 @@
 
 import time
 
-from flask import Response, current_app, request
+from flask import Request, Response, current_app, request
 
 from registry.errors import RegistryError
 from registry.metrics.meters import Meters
@@ -21,9 +21,9 @@ def meters() -> Meters:
 
 def begin() -> None:
     """Start the clock of a request."""
-    now = time.monotonic()
-    request.environ[BEGAN] = now
-    request.environ[CLOCK] = meters().board.start_clock(now)
+    now, environ = time.monotonic(), request.environ
+    environ[BEGAN] = now
+    environ[CLOCK] = meters().board.start_clock(now)
 
 
 def refused(error: RegistryError) -> None:
@@ -33,13 +33,14 @@ def refused(error: RegistryError) -> None:
 
 def end(response: Response) -> Response:
     """Count the request. The caller chooses no label: all that is unknown goes under one name."""
-    face = face_of(request.path)
-    method = request.method if request.method in METHODS else "other"
-    route = request.url_rule.rule if request.url_rule else UNMATCHED
-    seconds = time.monotonic() - request.environ[BEGAN]
-    meters().answered(face, method, route, response.status_code, seconds)
-    if RULE in request.environ:
-        meters().refused(face, request.environ[RULE])
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    face, environ, rule = face_of(asked.path), asked.environ, asked.url_rule
+    method = asked.method if asked.method in METHODS else "other"
+    counting = meters()
+    seconds = time.monotonic() - environ[BEGAN]
+    counting.answered(face, method, rule.rule if rule else UNMATCHED, response.status_code, seconds)
+    if RULE in environ:
+        counting.refused(face, environ[RULE])
     return response
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
 from registry.db import db, transaction
-from registry.domain import audit, comments, registered_models, stages, tenures
+from registry.domain import audit, comments, model_versions, registered_models, stages, tags, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Question
-from registry.errors import AlreadyExists
+from registry.errors import AlreadyExists, VersionNotFound
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Action, Stage
 from tests.factories import make_model, make_version, move, unique
@@ -245,3 +245,57 @@ def until_somebody_waits(connection: Connection) -> None:
     while not connection.scalar(waits):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def tag(name: str) -> Callable[[Session], object]:
+    """A change of version 1, which has to wait for the lock of its model."""
+    return lambda change: tags.set_on_version(change, OPERATOR, name, 1, "seen", "too late")
+
+
+def promote(name: str) -> Callable[[Session], object]:
+    """Another one."""
+    return lambda change: stages.transition(change, OPERATOR, name, 1, Stage.PRODUCTION)
+
+
+def meanwhile(app: Flask, late: Callable[[Session], object], early: Callable[[Session], object]) -> None:
+    """Do `early` and commit it while `late`, in another transaction, waits for the lock that it holds."""
+
+    def second() -> None:
+        with app.app_context(), transaction(OPERATOR) as change:
+            late(change)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(OPERATOR) as change:
+            early(change)
+            waiting = pool.submit(second)
+            wait_until_somebody_waits()
+        waiting.result(20)
+
+
+@pytest.mark.parametrize("late", [tag, promote])
+def test_who_has_waited_sees_what_was_deleted_meanwhile(
+    app: Flask, late: Callable[[str], Callable[[Session], object]]
+) -> None:
+    name = make_model()
+    make_version(name)
+    with pytest.raises(VersionNotFound):
+        meanwhile(app, late(name), lambda change: model_versions.delete(change, OPERATOR, name, 1))
+
+
+@pytest.mark.parametrize("late", [tag, promote])
+def test_who_has_waited_changes_no_other_model_that_has_the_name_by_then(
+    app: Flask, session: Session, late: Callable[[str], Callable[[Session], object]]
+) -> None:
+    """That one is not locked: it was not there when the waiting began."""
+    name, other = make_model(), make_model()
+    make_version(name)
+    make_version(other)
+
+    def change_places(change: Session) -> None:
+        registered_models.rename(change, OPERATOR, name, unique())
+        registered_models.rename(change, OPERATOR, other, name)
+
+    with pytest.raises(VersionNotFound):
+        meanwhile(app, late(name), change_places)
+    assert model_versions.get(session, OPERATOR, name, 1).stage == Stage.NONE
+    assert not tags.all_of(session, OPERATOR, name, 1)

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+from psycopg2 import OperationalError
+from sqlalchemy import text
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from registry.config import Settings
@@ -17,6 +18,7 @@ from registry.db import db, unaudited
 from registry.domain.principals import Actor
 from registry.errors import Conflict
 from registry.faces import rest
+from registry.silence import WatchedCursor
 from tests.conftest import application
 from tests.factories import make_model, make_version
 
@@ -25,30 +27,25 @@ REST = "/api/v1/models/x"
 
 
 @contextmanager
-def broken_by(app: Flask, code: str | None, message: str) -> Iterator[None]:
+def broken_by(code: str | None, message: str) -> Iterator[None]:
     """Let every statement fail as the server would make it fail."""
 
+    class Fault(OperationalError):
+        pgcode = code
+
     def fail(*_: object) -> None:
-        class Original(Exception):
-            pgcode = code
+        raise Fault(f"{message} at SELECT secret_column")
 
-        raise OperationalError("SELECT secret_column", {}, Original(message))
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", fail)
-    try:
+    with patch.object(WatchedCursor, "execute", fail):
         yield
-    finally:
-        event.remove(engine, "before_cursor_execute", fail)
 
 
 @pytest.mark.parametrize("code", ["53300", "57P01", "40001", "40P01", "57014", "55P03", "25006", None])
 @pytest.mark.parametrize("path", [MLFLOW, REST])
 def test_a_passing_fault_of_the_database_is_503_with_retry_after(
-    app: Flask, client: FlaskClient, path: str, code: str | None
+    client: FlaskClient, path: str, code: str | None
 ) -> None:
-    with broken_by(app, code, "driver text"):
+    with broken_by(code, "driver text"):
         answer = client.get(path)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) >= 1
@@ -59,9 +56,9 @@ def test_a_passing_fault_of_the_database_is_503_with_retry_after(
 
 @pytest.mark.parametrize("path", [MLFLOW, REST])
 def test_a_fault_of_ours_is_500_without_anything_from_inside(
-    app: Flask, client: FlaskClient, path: str, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with broken_by(app, "42703", "driver text"), caplog.at_level(logging.ERROR):
+    with broken_by("42703", "driver text"), caplog.at_level(logging.ERROR):
         answer = client.get(path, headers={"X-Request-ID": "find-me"})
     assert answer.status_code == 500
     assert "secret_column" not in answer.text

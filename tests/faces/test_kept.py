@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from registry import ownership
+from registry import ownership, settled
 from registry.config import Settings
 from registry.db import db, transaction
 from registry.domain import (
@@ -34,6 +34,7 @@ from registry.domain.access import OPERATOR
 from registry.domain.grants import Wanted
 from registry.faces import kept
 from registry.faces.kept import Answer, Lane, Shelf, body_of, key_of
+from registry.settled import Settled
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Role, Stage
 from tests.conftest import application, as_role, client_with, issue, superuser
@@ -220,22 +221,22 @@ def test_a_304_is_kept_too_and_gives_way_to_a_change(client: FlaskClient, counti
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_what_changes_while_an_answer_is_made_shows_in_the_next_one(
-    question: str, client: FlaskClient, plain: FlaskClient
+    question: str, client: FlaskClient, plain: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, ask = prepared(), QUESTIONS[question]
     promoted: list[int] = []
+    really_ask = settled.ask
 
-    def change_behind(*given: Any) -> None:
-        if "model_versions" in str(given[4].compiled) and not promoted:
+    def change_behind(driver: Any, statement: Settled, values: Any) -> Any:
+        rows = really_ask(driver, statement, values)
+        if "model_versions" in statement.text and not promoted:
             promoted.append(0)
             promoted[0] = plain.post(f"{OURS}/models/{name}/versions/2/transitions", json=PROMOTION).status_code
+        return rows
 
-    engine = db.engine
-    event.listen(engine, "after_cursor_execute", change_behind)
-    try:
-        assert ask(named(client), name).status_code == 200
-    finally:
-        event.remove(engine, "after_cursor_execute", change_behind)
+    monkeypatch.setattr(settled, "ask", change_behind)
+    assert ask(named(client), name).status_code == 200
+    monkeypatch.undo()
     assert promoted == [200]
     assert shown(ask(client, name)) == shown(ask(plain, name))
 
