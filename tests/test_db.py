@@ -152,14 +152,17 @@ def test_what_was_read_cannot_be_changed_in_silence() -> None:
     assert described(name) is None
 
 
-def test_a_transaction_in_which_nothing_is_asked_begins_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[object] = []
-    monkeypatch.setattr(WatchedCursor, "execute", lambda _, statement, *__: sent.append(statement))
-    with pytest.raises(Invalid), transaction(OPERATOR):
+def test_a_transaction_in_which_nothing_is_asked_neither_begins_nor_ends() -> None:
+    db.session.rollback()
+    with pytest.raises(Invalid), transaction(OPERATOR) as session:
+        driver: Any = session.connection().connection.dbapi_connection
+        driver.notices.clear()
         raise Invalid("before anything was asked")
-    assert not sent
-    monkeypatch.undo()
     assert status() == TRANSACTION_STATUS_IDLE
+    assert not driver.notices  # the server warns of a ROLLBACK without a BEGIN
+    with transaction(OPERATOR):
+        pass
+    assert not driver.notices
 
 
 def test_a_dry_run_inside_another_transaction_undoes_itself_alone() -> None:

@@ -1,6 +1,9 @@
 """Statements that are settled before anybody asks."""
 
+from dataclasses import replace
+
 import pytest
+from flask import Flask
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import aliased
 
@@ -11,6 +14,7 @@ from registry.domain.registered_models import latest_versions
 from registry.settled import Settled
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
+from tests.conftest import application
 from tests.factories import make_model, make_version
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -51,17 +55,13 @@ def test_a_list_among_the_parameters_is_refused_before_it_is_asked() -> None:
         Settled(select(RegisteredModel.id).where(RegisteredModel.id.in_(bindparam("ids", expanding=True))))
 
 
-def test_a_session_that_has_a_connection_asks_by_that_one() -> None:
+def test_a_session_that_has_a_connection_asks_by_that_one(app: Flask) -> None:
     name = make_model()
-    session = db.session()
-    session.rollback()
-    before = db.engine.pool.checkedout()  # type: ignore[attr-defined]
-    session.scalar(select(RegisteredModel.id).limit(1))
-    assert lookup.find_model(session, name).name == name
-    assert db.engine.pool.checkedout() == before + 1  # type: ignore[attr-defined]
-    session.rollback()
-    assert lookup.find_model(session, name).name == name
-    assert db.engine.pool.checkedout() == before  # type: ignore[attr-defined]
+    one_connection = replace(app.config["REGISTRY"], pool_size=1, connect_timeout_seconds=1)
+    with application(one_connection) as other, other.app_context():
+        session = db.session()
+        session.scalar(select(RegisteredModel.id).limit(1))
+        assert lookup.find_model(session, name).name == name
 
 
 def test_what_the_session_has_changed_is_written_before_it_is_asked() -> None:
