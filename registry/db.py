@@ -44,7 +44,7 @@ class ReadingSession(FlaskSession):
 db = SQLAlchemy(session_options={"class_": ReadingSession})
 
 Answer = TypeVar("Answer")
-Put = Callable[[Any, Settled, Mapping[str, Any]], Answer]
+How = Callable[[Any, Settled, Mapping[str, Any]], Answer]
 """What is done with a settled statement on a connection of the driver."""
 
 AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
@@ -180,12 +180,17 @@ def ask(session: Session, question: Settled, **values: object) -> list[Row]:
     :raises DBAPIError: the database cannot answer.
     :raises TimeoutError: no connection became free in time.
     """
+    asking = session.info.get(ASKING)
+    if asking is None:
+        return put(session, question, values)
+    rows: list[Row] = asking(put, session, question, values)
+    return rows
+
+
+def put(session: Session, question: Settled, values: Mapping[str, Any]) -> list[Row]:
+    """Ask a settled question of whoever the session asks at the moment."""
     if session.info.get(CHANGES) or session.in_transaction():
         return settled_in(session, settled.ask, question, values)
-    asking = session.info.get(ASKING)
-    if asking is not None:
-        rows: list[Row] = asking(lambda: ask_at_once(session.get_bind(), question, values))
-        return rows
     return ask_at_once(session.get_bind(), question, values)
 
 
@@ -202,12 +207,7 @@ def say(session: Session, question: Settled, **values: object) -> None:
     session.info[WROTE] = True
 
 
-def settled_in(
-    session: Session,
-    put: Callable[[Any, Settled, Mapping[str, Any]], Answer],
-    question: Settled,
-    values: Mapping[str, Any],
-) -> Answer:
+def settled_in(session: Session, how: How[Answer], question: Settled, values: Mapping[str, Any]) -> Answer:
     """Put a settled statement to the connection that the transaction of a session has, behind all that it changes."""
     session.flush()
     driver = session.info.get(DRIVER)
@@ -216,7 +216,7 @@ def settled_in(
         if session.info.get(CHANGES):
             session.info[DRIVER] = driver
     try:
-        return put(driver, question, values)
+        return how(driver, question, values)
     except DriverError as error:
         raise dressed(question.text, error) from error
 
