@@ -155,7 +155,7 @@ class Lane:
         def begin(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             answer: Answer | None = environ.get(MADE)
             if answer is not None:
-                given = (pair for pair in headers if pair[0] != NEW_EACH_TIME) if answer.heads else ()
+                given = () if answer.heads is None else (pair for pair in headers if pair[0] != NEW_EACH_TIME)
                 kept = tuple(pair if pair[0] == "ETag" else shared(pair) for pair in given)
                 self.shelf.put(of_few(key), replace(answer, status=shared(status), headers=kept))
             return start(status, headers, *error)
