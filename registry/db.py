@@ -36,9 +36,13 @@ class ReadingSession(FlaskSession):
     """
 
     def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:
-        """The engine for the next statement."""
-        engine = super().get_bind(*args, **options)
-        return engine if self.info.get(CHANGES) else at_once(engine)
+        """The engine for the next statement, or the connection that the transaction has."""
+        if not self.info.get(CHANGES):
+            return at_once(super().get_bind(*args, **options))
+        joined: Connection | None = self.info.get(JOINED)
+        if joined is None:
+            joined = self.info[JOINED] = Connection(db.engine, leased(self))
+        return joined
 
 
 db = SQLAlchemy(session_options={"class_": ReadingSession})
@@ -52,7 +56,8 @@ AT_ONCE: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 # What a session knows of the transaction that stands open in it.
 HEADS = "heads"  # heads of streams that were read: see domain/heads.py
 CHANGES = "changes"  # it is not only read
-DRIVER = "driver"  # the driver's connection that the transaction has
+LEASE = "lease"  # the connection of the pool that the transaction has
+JOINED = "joined"  # the same for SQLAlchemy, once a statement has come by it
 ASKING = "asking"  # how a session asks that has more than one server to ask
 TOLD = "told"  # what the database was told last: actor, credential, request id, reason
 BROKEN = "broken"  # a block inside it has failed
@@ -210,15 +215,31 @@ def say(session: Session, question: Settled, **values: object) -> None:
 def settled_in(session: Session, how: How[Answer], question: Settled, values: Mapping[str, Any]) -> Answer:
     """Put a settled statement to the connection that the transaction of a session has, behind all that it changes."""
     session.flush()
-    driver = session.info.get(DRIVER)
-    if driver is None:
-        driver = session.connection().connection.dbapi_connection
-        if session.info.get(CHANGES):
-            session.info[DRIVER] = driver
     try:
-        return how(driver, question, values)
+        return how(driver_of(session), question, values)
     except DriverError as error:
         raise dressed(question.text, error) from error
+
+
+def driver_of(session: Session) -> Any:
+    """The connection of the driver by which a session asks, with its savepoint set."""
+    if session.info.get(CHANGES) and not session.in_nested_transaction():
+        return leased(session).dbapi_connection
+    return session.connection().connection.dbapi_connection
+
+
+def leased(session: Session) -> PoolProxiedConnection:
+    """The connection that a transaction has, from the first time that it needs one; by that it begins.
+
+    SQLAlchemy's session takes as long to end a transaction as a change takes to be made. So it takes part only where a
+    statement comes by it.
+    """
+    lease: PoolProxiedConnection | None = session.info.get(LEASE)
+    if lease is None:
+        lease = session.info[LEASE] = beside(db.engine)
+        driver: Any = lease.dbapi_connection
+        driver.begin()
+    return lease
 
 
 def ask_at_once(engine: Any, question: Settled, values: Mapping[str, Any]) -> list[Row]:
@@ -297,7 +318,6 @@ def begun(session: Session, told: dict[str, str], *, dry_run: bool) -> Iterator[
     try:
         with unaudited(dry_run=dry_run):
             session.info["settings"] = current_app.config["REGISTRY"]
-            telling.begin(session.connection())
             tell(session, told)
             yield
             if session.info.get(BROKEN):
@@ -346,7 +366,7 @@ def tell(session: Session, told: dict[str, str]) -> None:
     if session.info.get(TOLD) == told:
         return
     session.flush()  # the log takes actor and reason when a row is written: what is pending belongs to those before
-    telling.tell(session.connection(), told)
+    telling.tell(driver_of(session), told)
     session.info[TOLD] = told
 
 
@@ -368,16 +388,15 @@ def receipts(session: Session) -> dict[str, str]:
 
 def send(session: Session) -> None:
     """Have all done that was to go along with the next statement: to see what the database has against it."""
-    try:
-        telling.send(session.info[DRIVER])
-    except DriverError as error:
-        raise dressed("", error) from error
+    lease = session.info.get(LEASE)
+    if lease is not None:
+        end(lambda: telling.send(lease.dbapi_connection))
 
 
 def take_time(session: Session, milliseconds: int) -> None:
     """Let the statements of this transaction take longer than those of a request may."""
     session.execute(select(func.set_config("statement_timeout", str(milliseconds), True)))
-    silence.wait_longer(session.connection().connection.dbapi_connection, milliseconds / 1000)
+    silence.wait_longer(driver_of(session), milliseconds / 1000)
 
 
 @event.listens_for(db.session, "after_flush")
@@ -418,17 +437,19 @@ def unaudited(*, dry_run: bool = False) -> Iterator[Session]:
         raise
     finally:
         session.info.pop(CHANGES, None)
-        session.info.pop(DRIVER, None)
+        session.info.pop(JOINED, None)
         session.info.pop(HEADS, None)  # of before the change
+        lease = session.info.pop(LEASE, None)
+        if lease is not None:
+            lease.close()
 
 
 def finish(session: Session, *, dry_run: bool) -> None:
     """Keep what was done, or only see whether it could be kept."""
     if dry_run:
         session.flush()
-        if session.info.get(DRIVER) is not None:
-            send(session)
-        session.rollback()
+        send(session)
+        roll_back(session)
     else:
         commit(session)
 
@@ -441,7 +462,7 @@ def commit(session: Session) -> None:
     trace: outcome.Trace | None = session.info.get(TRACE)
     wrote = trace is not None or session.info.get(WROTE, False)
     try:
-        session.commit()
+        commit_it(session)
     except DBAPIError as error:
         if not wrote or not is_lost(error):
             raise
@@ -453,12 +474,45 @@ def commit(session: Session) -> None:
             raise
 
 
+def commit_it(session: Session) -> None:
+    """Commit, by way of SQLAlchemy where it takes part.
+
+    :raises DBAPIError: the database does not do it, or does not say whether it has.
+    """
+    if session.info.get(JOINED) or session.in_transaction():
+        session.commit()
+    elif session.info.get(LEASE):
+        end(session.info[LEASE].dbapi_connection.commit)
+
+
+def roll_back(session: Session) -> None:
+    """Roll back, by way of SQLAlchemy where it takes part.
+
+    :raises DBAPIError: the connection cannot even do that.
+    """
+    session.rollback()
+    lease = session.info.get(LEASE)
+    if lease is not None and lease.is_valid:
+        end(lease.dbapi_connection.rollback)
+
+
+def end(how: Callable[[], None]) -> None:
+    """End a transaction; a fault of the driver is one as all others know it."""
+    try:
+        how()
+    except DriverError as error:
+        raise dressed("", error) from error
+
+
 def abandon(session: Session) -> None:
     """Roll back; a connection that cannot even do that is thrown away."""
     try:
-        session.rollback()
+        roll_back(session)
     except DBAPIError:
         session.invalidate()
+        lease = session.info.get(LEASE)
+        if lease is not None and lease.is_valid:
+            lease.invalidate()
 
 
 def leave(_: BaseException | None = None) -> None:

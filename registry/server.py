@@ -158,6 +158,8 @@ def begin_worker(arbiter: Any, worker: Any) -> None:
         db.engine.dispose(close=False)
     application.extensions["stopping"] = lambda: not worker.alive
     take_part(worker)
+    board = application.extensions["meters"].board
+    worker.show, worker.fewest = board.show_callers, board.fewest_callers
     worker.request_seconds = application.config["REGISTRY"].request_timeout_seconds
     worker.parent = arbiter
 

@@ -11,10 +11,7 @@ before the next one, or before the COMMIT; what the database has against one of 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from typing import Any
 
 WORDS = ("actor", "credential", "request_id", "reason")
 SAY = "SELECT " + ", ".join(f"set_config('app.{word}', %(app.{word})s, true)" for word in WORDS)
@@ -22,16 +19,9 @@ BACK = "ROLLBACK TO "
 BETWEEN = b"; "
 
 
-def tell(connection: "Connection", told: Mapping[str, str]) -> None:
+def tell(driver: Any, told: Mapping[str, str]) -> None:
     """Have this said along with the next statement; it takes the place of what was to be said."""
-    driver: Any = connection.connection.dbapi_connection
     driver.told = {f"app.{word}": told[word] for word in WORDS}
-
-
-def begin(connection: "Connection") -> None:
-    """Begin a transaction with the next statement. Nothing is begun where none follows."""
-    driver: Any = connection.connection.dbapi_connection
-    driver.begin()
 
 
 def say(driver: Any, statement: str, values: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""Gunicorn's worker, with three differences: a request has a time to arrive in, what never reaches the application is
-refused in JSON too, and not by a page, and who stops lets nobody stand before a closed door.
+"""Gunicorn's worker, with four differences: a request has a time to arrive in, what never reaches the application is
+refused in JSON too, and not by a page, who stops lets nobody stand before a closed door, and those who connect are
+shared among the workers (registry/sharing.py).
 
 What never reaches the application is what gunicorn itself cannot read as a request: a malformed line or header, or one
 that is too long or too slow. It belongs to no face, so the answer has the members of both: those of a problem document
@@ -16,9 +17,8 @@ from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-
 from registry.hurry import Hurried
+from registry.sharing import SharingWorker
 from registry.vocabulary import SAFE_HEADERS, http_problem
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([^\r]*)\r\n")
@@ -34,7 +34,7 @@ DETAILS = {
 FAULT = 500
 
 
-class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class Worker(SharingWorker):
     """A worker with threads; `request_seconds` is how long a request may take to arrive."""
 
     request_seconds = 30.0

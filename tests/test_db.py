@@ -13,8 +13,8 @@ from sqlalchemy.pool import QueuePool
 
 from chaos.postgres import free_port
 from registry.config import Settings
-from registry.db import ask_at_once, db, say, transaction, translate, unaudited
-from registry.domain import audit, model_versions, registered_models, stages, tags, tenures
+from registry.db import ask, ask_at_once, db, say, transaction, translate, unaudited
+from registry.domain import audit, lookup, model_versions, registered_models, stages, tags, tenures
 from registry.domain.access import OPERATOR
 from registry.domain.audit import Entry, Question
 from registry.errors import Conflict, Invalid, NotFound, Unavailable
@@ -138,6 +138,35 @@ def test_what_is_said_after_a_savepoint_is_undone_with_it_and_what_was_said_befo
         with transaction(OPERATOR, dry_run=True):
             say(session, model_versions.NUMBER, id=held.model.id, last=9, instant=held.instant)
     assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 3
+
+
+def test_what_is_said_within_a_savepoint_is_undone_with_it() -> None:
+    name = make_model()
+    with transaction(OPERATOR) as session:
+        held = registered_models.lock(session, name)
+        with pytest.raises(Invalid), session.begin_nested():
+            say(session, model_versions.NUMBER, id=held.model.id, last=9, instant=held.instant)
+            assert ask(session, lookup.BY_NAME, name=name)  # so it is done
+            raise Invalid("and undone")
+        model_versions.create(session, OPERATOR, name, source="s3://b/1", tags={})
+    assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 1
+
+
+def test_a_transaction_whose_connection_breaks_gives_back_none_that_is_broken() -> None:
+    name = make_model()
+    pool = db.engine.pool
+    assert isinstance(pool, QueuePool)
+    db.session.rollback()
+    before = pool.checkedout()
+    with pytest.raises(Unavailable), transaction(OPERATOR) as session:
+        [[pid]] = ask(session, PID)
+        with superuser() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        ask(session, PID)
+    assert pool.checkedout() == before
+    for _ in range(pool.size() + 1):
+        assert registered_models.get(db.session(), OPERATOR, name).model.name == name
+        db.session.rollback()
 
 
 def test_a_change_outside_a_transaction_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 import secrets
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -50,6 +52,39 @@ def by_worker(running: Service) -> Iterator[dict[int, HTTPConnection]]:
                 break
         assert len(found) == WORKERS, "not every worker took a connection"
         yield found
+
+
+def wait_for_all(running: Service) -> None:
+    """Return once each of the workers has begun to let callers in, and nobody is connected."""
+    for _ in range(100):
+        with ExitStack() as opened, ThreadPoolExecutor(4 * WORKERS) as pool:
+            http = (HTTPConnection("127.0.0.1", running.port, timeout=30) for _ in range(4 * WORKERS))
+            connections = [opened.enter_context(closing(one)) for one in http]
+            assert {*pool.map(lambda one: ask(one, TOKEN), connections)} == {200}
+            if len({worker_of(running, one) for one in connections}) == WORKERS:
+                break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("not every worker took a connection")
+
+
+def test_those_who_connect_are_shared_among_all(running: Service) -> None:
+    """Also where they come all at once, and while everybody has something to do."""
+    wait_for_all(running)
+    together = threading.Barrier(8 * WORKERS)
+    with ExitStack() as opened, ThreadPoolExecutor(8 * WORKERS) as pool:
+
+        def connect(_: int) -> HTTPConnection:
+            connection = opened.enter_context(closing(HTTPConnection("127.0.0.1", running.port, timeout=30)))
+            together.wait(30)
+            assert ask(connection, TOKEN) == 200
+            assert ask(connection, TOKEN) == 200
+            return connection
+
+        connections = list(pool.map(connect, range(8 * WORKERS)))
+        served = Counter(worker_of(running, connection) for connection in connections)
+    assert len(served) == WORKERS
+    assert max(served.values()) <= 8 + 4
 
 
 def worker_of(running: Service, connection: HTTPConnection) -> int:

@@ -14,6 +14,7 @@ import json
 import mmap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 
 NUMBER = 8  # bytes
@@ -21,7 +22,7 @@ PART = 65_536
 """Numbers in the part of one worker; memory that is never written to takes no room."""
 HEAD = 1_024
 """The first of them have a fixed meaning, the rest are entries."""
-USED, ALIVE, CONNECTIONS, CLOCKS = 0, 1, 2, 3
+USED, ALIVE, CONNECTIONS, CALLERS, CLOCKS = 0, 1, 2, 3, 4
 CLOCKS_END = HEAD
 FLAGS = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 
@@ -57,7 +58,7 @@ class Board:
     def wipe(self, part: int) -> None:
         """Forget what only a living writer has."""
         base = part * PART
-        for place in (ALIVE, CONNECTIONS, *range(CLOCKS, CLOCKS_END)):
+        for place in (ALIVE, CONNECTIONS, CALLERS, *range(CLOCKS, CLOCKS_END)):
             if self._numbers[base + place]:
                 self._numbers[base + place] = 0.0
 
@@ -75,6 +76,16 @@ class Board:
         """Say how many database connections are in use: counted in turn, so that the last to say it is right."""
         with self._lock:
             self._numbers[self._base + CONNECTIONS] = count()
+
+    def show_callers(self, count: float) -> None:
+        """Say how many are connected to this worker; infinitely many if it is to get no more."""
+        self._numbers[self._base + CALLERS] = count
+
+    def fewest_callers(self) -> float:
+        """How many are connected to the living worker that has the fewest, of all others; infinitely many if alone."""
+        bases = (part * PART for part in range(self.parts))
+        others = [base for base in bases if base != self._base and self._numbers[base + ALIVE]]
+        return min((self._numbers[base + CALLERS] for base in others), default=inf)
 
     def start_clock(self, now: float) -> int | None:
         """Say that a request has begun; returns what stops its clock, if there is one free."""

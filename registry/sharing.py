@@ -1,0 +1,76 @@
+"""How workers share those who connect.
+
+All workers listen at one door, and all are woken when somebody knocks. Gunicorn's let in whom they can get: of many who
+come at once one worker gets nearly all, because the others have requests to answer meanwhile, and keeps them for as
+long as they stay connected. Then one processor works and the others look on.
+
+So each worker shows the others how many it serves, and one that serves more than another waits for a moment before it
+opens: the other one lets them in. Where that does not come, because it hangs for instance, nobody waits for longer.
+"""
+
+import time
+from collections.abc import Callable
+from math import inf
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+MOMENT = 0.02
+"""Seconds; a worker whose threads are all at work can take that long to look at the door."""
+
+
+class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """A worker with threads that leaves those who come to others who serve fewer.
+
+    `show` tells the others how many this one serves; `fewest` says how many that of them serves that has the fewest.
+    """
+
+    show: Callable[[float], None] | None = None
+    fewest: Callable[[], float] = staticmethod(lambda: inf)
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._shown = 0.0
+        self._knocked: dict[Any, float] = {}
+        """When to open to whom waits at which door."""
+
+    def accept(self, listener: Any) -> None:
+        """Let somebody in, unless another worker does so in the next moment."""
+        if self.alive and self.nr_conns > self.fewest():
+            self.poller.unregister(listener)  # it would be told of without end
+            self._knocked[listener] = time.monotonic() + MOMENT
+        else:
+            self._let_in(listener)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Do what there is to do, and open the door to those who still wait."""
+        self._show(self.nr_conns)
+        if self._knocked:
+            timeout = min(timeout, max(min(self._knocked.values()) - time.monotonic(), 0.0))
+        super().wait_for_and_dispatch_events(timeout)
+        now = time.monotonic()
+        for listener in [one for one, due in self._knocked.items() if due <= now]:
+            self._look_again(listener)
+            self._let_in(listener)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or cease to let callers in."""
+        for listener in list(self._knocked):
+            self._look_again(listener)
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            self._show(inf)  # nobody waits for one who stops
+
+    def _let_in(self, listener: Any) -> None:
+        super().accept(listener)
+        self._show(self.nr_conns)
+
+    def _look_again(self, listener: Any) -> None:
+        del self._knocked[listener]
+        self.poller.register(listener, EVENT_READ, self.accept)
+
+    def _show(self, count: float) -> None:
+        if self.show is not None and self._shown not in {count, inf}:
+            self._shown = count
+            self.show(count)
