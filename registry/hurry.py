@@ -2,12 +2,21 @@
 
 The time runs from the moment a thread takes the request up until all of it is there. Sending the answer has none: who
 takes away a large export may be as slow as he likes.
+
+To wait for a time takes the kernel several calls, and to send a head and a body one each. So what has arrived already
+is read without waiting, and the head of an answer is sent along with the beginning of its body.
 """
 
 import time
+from contextlib import suppress
+from socket import MSG_DONTWAIT
 from typing import Any
 
 from gunicorn.http.errors import NoMoreData
+
+HEAD = b"HTTP/1.1 "
+LONGEST_TOGETHER = 65_536
+"""Bytes; a longer piece is not copied to go along with a head."""
 
 
 class Hurried:
@@ -16,6 +25,8 @@ class Hurried:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._until: float | None = None
+        self._head = b""
+        self._encrypted = hasattr(connection, "context")  # what has arrived has to be taken apart first
         self.late = False
         self.answered = False
 
@@ -28,8 +39,12 @@ class Hurried:
         self.late = self.answered = False
 
     def end(self) -> None:
-        """The request has been dealt with: from now on there is time."""
+        """The request has been dealt with: from now on there is time.
+
+        :raises OSError: the caller, who was still to get the head of an answer, has gone.
+        """
         self._until = None
+        self._send_head()
 
     def recv(self, *wanted: int) -> Any:
         """Read what there is, and wait for it until the time is over.
@@ -39,6 +54,9 @@ class Hurried:
         before = self._connection.gettimeout()
         if before == 0 or self._until is None:
             return self._connection.recv(*wanted)
+        if not self._encrypted:
+            with suppress(BlockingIOError):
+                return self._connection.recv(*wanted, MSG_DONTWAIT)
         left = max(self._until - time.monotonic(), 0.001)
         try:
             self._connection.settimeout(left if before is None else min(before, left))
@@ -51,7 +69,36 @@ class Hurried:
         finally:
             self._connection.settimeout(before)
 
-    def sendall(self, *data: Any) -> Any:
-        """Send a piece of an answer."""
+    def sendall(self, piece: bytes) -> None:
+        """Send a piece of an answer; of a head it is enough that it is sent with what follows, or at the end."""
         self.answered = True
-        return self._connection.sendall(*data)
+        if self._until is not None and not self._head and piece.startswith(HEAD):
+            self._head = piece
+        elif self._head and len(piece) <= LONGEST_TOGETHER:
+            head, self._head = self._head, b""
+            self._connection.sendall(head + piece)
+        else:
+            self._send_head()
+            self._connection.sendall(piece)
+
+    def sendfile(self, *given: Any) -> Any:
+        """Send a file, behind the head of its answer."""
+        self._send_head()
+        return self._connection.sendfile(*given)
+
+    def shutdown(self, how: int) -> None:
+        """Say that nothing more is sent, once all is."""
+        with suppress(OSError):
+            self._send_head()
+        self._connection.shutdown(how)
+
+    def close(self) -> None:
+        """Close the connection, once all is sent."""
+        with suppress(OSError):
+            self._send_head()
+        self._connection.close()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._connection.sendall(head)

@@ -49,7 +49,10 @@ class Worker(SharingWorker):
         if connection.late and not connection.answered:
             with suppress(OSError):  # it may have hung up by now
                 connection.sendall(refusal(408, "Request Timeout"))
-        connection.end()
+        try:
+            connection.end()
+        except OSError:  # it has hung up
+            return False
         return handled
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
