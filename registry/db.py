@@ -479,10 +479,11 @@ def commit_it(session: Session) -> None:
 
     :raises DBAPIError: the database does not do it, or does not say whether it has.
     """
-    if session.info.get(JOINED) or session.in_transaction():
+    if session.in_transaction():
         session.commit()
-    elif session.info.get(LEASE):
-        end(session.info[LEASE].dbapi_connection.commit)
+    lease = session.info.get(LEASE)
+    if lease is not None:  # a session can be in a transaction that no statement has come by
+        end(lease.dbapi_connection.commit)
 
 
 def roll_back(session: Session) -> None:

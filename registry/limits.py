@@ -91,7 +91,7 @@ def telling(limits: dict[str, str]) -> type[silence.WatchedCursor]:
 
         def _is_first(self) -> bool:
             watched: Any = self.connection
-            if watched.begun:  # its BEGIN goes along with the first one
+            if watched.begun and watched.autocommit:  # its BEGIN goes along with the first one
                 return silence.BEGIN in watched.ahead
             return bool(watched.status == STATUS_READY)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
+from psycopg2.extensions import STATUS_READY
 from psycopg2.extensions import connection as PlainConnection  # noqa: N812 (the driver's classes have small names)
 from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
 
@@ -54,7 +55,7 @@ class Watched(PlainConnection):
     def commit(self) -> None:
         """Commit."""
         self.told = None
-        if self.begun:
+        if self._is_ours():
             self._end(b"COMMIT")
             return
         if self.ahead:
@@ -64,12 +65,13 @@ class Watched(PlainConnection):
             super().commit()
         finally:
             self.since, self.longer = None, 0.0
+        self.begun = False
 
     def rollback(self) -> None:
         """Roll back."""
         self.ahead = self.ahead[:1] if self._is_due() else []  # what is to be undone need not be done first
         self.told, self.longer = None, 0.0
-        if self.begun:
+        if self._is_ours():
             self._end(b"ROLLBACK")
             return
         self.since = time.monotonic()
@@ -77,13 +79,18 @@ class Watched(PlainConnection):
             super().rollback()
         finally:
             self.since = None
+        self.begun = False
 
     def cursor(self, *given: Any, **named: Any) -> Any:
         """A new cursor. The driver makes none on the server but in a transaction that it has begun itself."""
-        if self.begun and (given or named.get("name")):
+        if self.begun and self.autocommit and (given or named.get("name")):
             telling.send(self)
-            self.autocommit = self.begun = False  # it begins once more, which changes nothing
+            self.autocommit = False  # it begins once more, which changes nothing
         return super().cursor(*given, **named)
+
+    def _is_ours(self) -> bool:
+        """Whether there is a transaction, or is to be one, that the driver has not begun too: it would not end it."""
+        return self.begun and self.status == STATUS_READY
 
     def _is_due(self) -> bool:
         """Whether a transaction is still to begin."""
@@ -94,6 +101,7 @@ class Watched(PlainConnection):
         last, due = self.ahead, self._is_due()
         self.ahead, self.since = [], time.monotonic()
         try:
+            self.autocommit = True  # or the driver would begin one more to end this one in
             if not due or len(last) > 1:
                 with super().cursor(cursor_factory=PlainCursor) as cursor:
                     cursor.execute(telling.BETWEEN.join([*last, word]))

@@ -27,7 +27,8 @@ def tell(driver: Any, told: Mapping[str, str]) -> None:
 def say(driver: Any, statement: str, values: Mapping[str, Any]) -> None:
     """Have this statement sent along with the next one, before it and behind what was said before."""
     with driver.cursor() as cursor:
-        driver.ahead = [*taken(driver, cursor), cursor.mogrify(statement, values)]
+        said = cursor.mogrify(statement, values)  # first: what cannot be said takes nothing along
+        driver.ahead = [*taken(driver, cursor), said]
 
 
 def along(cursor: Any, statement: Any, values: Any) -> tuple[Any, Any]:
@@ -39,9 +40,10 @@ def along(cursor: Any, statement: Any, values: Any) -> tuple[Any, Any]:
     if cursor.name is not None:  # what the driver puts around it leaves no room for others
         send(driver)
         return statement, values
+    said = cursor.mogrify(statement, values)  # first: what cannot be said takes nothing along
     with driver.cursor() as other:
         first = taken(driver, other)
-    return BETWEEN.join([*first, cursor.mogrify(statement, values)]), None
+    return BETWEEN.join([*first, said]), None
 
 
 def taken(driver: Any, cursor: Any) -> list[bytes]:

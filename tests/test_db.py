@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
@@ -150,6 +150,64 @@ def test_what_is_said_within_a_savepoint_is_undone_with_it() -> None:
             raise Invalid("and undone")
         model_versions.create(session, OPERATOR, name, source="s3://b/1", tags={})
     assert registered_models.get(db.session(), OPERATOR, name).model.last_number == 1
+
+
+@pytest.mark.parametrize(
+    "inside", [Session.begin_nested, lambda _: transaction(OPERATOR, request_id="r", dry_run=True)]
+)
+def test_what_goes_along_is_kept_where_a_savepoint_was_never_needed(inside: Any) -> None:
+    name = make_model()
+    with transaction(OPERATOR, request_id="r") as session:
+        tags.set_on_model(session, OPERATOR, name, "key", "kept")
+        with inside(session):
+            pass
+    assert tags.all_of(db.session(), OPERATOR, name, None) == {"key": "kept"}
+
+
+def test_what_cannot_be_sent_takes_neither_the_beginning_nor_what_goes_along_with_it() -> None:
+    name = make_model()
+    with pytest.raises(NotFound), transaction(OPERATOR) as session:
+        unsendable(session)
+        tags.set_on_model(session, OPERATOR, name, "key", "undone")
+        raise NotFound("a failure after the change")
+    assert tags.all_of(db.session(), OPERATOR, name, None) == {}
+    with transaction(OPERATOR) as session:
+        tags.set_on_model(session, OPERATOR, name, "key", "kept")
+        unsendable(session)
+    assert tags.all_of(db.session(), OPERATOR, name, None) == {"key": "kept"}
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_cursor_of_the_server_that_cannot_be_opened_leaves_no_transaction_behind(first: bool) -> None:
+    name = make_model()
+    db.session.rollback()
+    with pytest.raises(ProgrammingError), transaction(OPERATOR) as session:
+        if not first:
+            registered_models.lock(session, name)
+        session.execute(text("SELECT :x"), {"x": object()}, execution_options={"stream_results": True})
+    assert status() == TRANSACTION_STATUS_IDLE
+
+
+def test_a_cursor_of_the_server_asks_in_the_transaction_of_all_the_other_statements() -> None:
+    name, streamed = make_model(), {"stream_results": True}
+    question = text("SELECT description FROM registry.registered_models WHERE name = :name")
+    with pytest.raises(NotFound), transaction(OPERATOR) as session:
+        describe(session, name, "undone")
+        for _ in range(2):
+            assert session.scalars(question, {"name": name}, execution_options=streamed).all() == ["undone"]
+        raise NotFound("a failure after it was asked")
+    assert described(name) is None
+    with transaction(OPERATOR) as session:
+        assert session.scalars(question, {"name": name}, execution_options=streamed).all() == [None]
+        describe(session, name, "kept")
+    assert described(name) == "kept"
+    assert status() == TRANSACTION_STATUS_IDLE
+
+
+def unsendable(session: Session) -> None:
+    """Ask for what the driver cannot write down."""
+    with pytest.raises(ProgrammingError, match="adapt"):
+        session.execute(text("SELECT :x"), {"x": object()})
 
 
 def test_a_transaction_whose_connection_breaks_gives_back_none_that_is_broken() -> None:

@@ -17,8 +17,9 @@ from chaos.postgres import DATABASE, SUPERUSER, Server, free_port
 from chaos.proxy import Cut, Proxy
 from registry.config import Settings, with_driver
 from registry.database_url import DatabaseUrl
-from registry.db import db
+from registry.db import ask, db, unaudited
 from registry.errors import Uncertain
+from registry.settled import Settled
 from tests.cli.running import Service, registry, service
 from tests.conftest import application
 from tests.factories import unique
@@ -250,6 +251,17 @@ def test_whatever_kind_of_statement_comes_first() -> None:
         assert cursor.fetchone() == IN_FORCE
     finally:
         raw.close()
+
+
+@pytest.mark.usefixtures("through")
+def test_so_it_is_where_the_transaction_begins_along_with_it() -> None:
+    with unaudited() as session:
+        assert tuple(session.execute(text(LIMITS), execution_options={"stream_results": True}).one()) == IN_FORCE
+    with unaudited() as session:
+        session.connection().exec_driver_sql("SELECT %s", [(1,), (2,)])
+        assert tuple(session.execute(text(LIMITS)).one()) == IN_FORCE
+    with unaudited() as session:
+        assert ask(session, Settled(text(LIMITS))) == [IN_FORCE]
 
 
 @pytest.mark.usefixtures("through")
