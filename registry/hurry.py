@@ -54,7 +54,7 @@ class Hurried:
         before = self._connection.gettimeout()
         if before == 0 or self._until is None:
             return self._connection.recv(*wanted)
-        if not self._encrypted:
+        if before is None and not self._encrypted:
             with suppress(BlockingIOError):
                 return self._connection.recv(*wanted, MSG_DONTWAIT)
         left = max(self._until - time.monotonic(), 0.001)

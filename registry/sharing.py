@@ -4,8 +4,10 @@ All workers listen at one door, and all are woken when somebody knocks. Gunicorn
 come at once one worker gets nearly all, because the others have requests to answer meanwhile, and keeps them for as
 long as they stay connected. Then one processor works and the others look on.
 
-So each worker shows the others how many it serves, and one that serves more than another waits for a moment before it
-opens: the other one lets them in. Where that does not come, because it hangs for instance, nobody waits for longer.
+So each worker shows the others how many are connected to it, and one that has more than another waits for a moment
+before it opens: the other one lets them in. Where that does not come, because it hangs for instance, nobody waits for
+longer. One whose threads are all at work counts as one with more than anybody else: slow callers may hold them for
+long, and whoever it let in would wait for those.
 """
 
 import time
@@ -21,9 +23,9 @@ MOMENT = 0.02
 
 
 class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """A worker with threads that leaves those who come to others who serve fewer.
+    """A worker with threads that leaves those who come to others who have fewer.
 
-    `show` tells the others how many this one serves; `fewest` says how many that of them serves that has the fewest.
+    `show` tells the others how many this one has; `fewest` says how many that of them has that has the fewest.
     """
 
     show: Callable[[float], None] | None = None
@@ -37,7 +39,7 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def accept(self, listener: Any) -> None:
         """Let somebody in, unless another worker does so in the next moment."""
-        if self.alive and self.nr_conns > self.fewest():
+        if self.alive and self._load() > self.fewest():
             self.poller.unregister(listener)  # it would be told of without end
             self._knocked[listener] = time.monotonic() + MOMENT
         else:
@@ -45,7 +47,7 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Do what there is to do, and open the door to those who still wait."""
-        self._show(self.nr_conns)
+        self._show(self._load())
         if self._knocked:
             timeout = min(timeout, max(min(self._knocked.values()) - time.monotonic(), 0.0))
         super().wait_for_and_dispatch_events(timeout)
@@ -62,9 +64,14 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if not enabled and not self.alive:
             self._show(inf)  # nobody waits for one who stops
 
+    def _load(self) -> int:
+        """How many are connected, and more than anybody can have where no thread is left for one more."""
+        served = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+        return int(self.nr_conns + (self.worker_connections if served >= self.cfg.threads else 0))
+
     def _let_in(self, listener: Any) -> None:
         super().accept(listener)
-        self._show(self.nr_conns)
+        self._show(self._load())
 
     def _look_again(self, listener: Any) -> None:
         del self._knocked[listener]

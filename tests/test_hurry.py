@@ -1,6 +1,7 @@
 """What is read and sent by way of a connection whose caller has so long."""
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,6 +89,15 @@ def test_what_has_arrived_is_read_without_waiting_and_what_has_not_is_waited_for
     with pytest.raises(NoMoreData):
         hurried.recv(100)
     assert hurried.late
+
+
+def test_a_shorter_time_that_somebody_else_has_set_makes_no_longer_one(both: tuple[Counting, socket.socket]) -> None:
+    ours, _ = both
+    ours.settimeout(3.0)
+    hurried, before = begun(ours, seconds=0.1), time.monotonic()
+    with pytest.raises(NoMoreData):
+        hurried.recv(100)
+    assert time.monotonic() - before < 2.0
 
 
 def test_outside_of_a_request_nothing_is_held_back(both: tuple[Counting, socket.socket]) -> None:

@@ -18,7 +18,7 @@ from tests.cli.running import Service, service
 from tests.conftest import database
 from tests.factories import unique
 
-WORKERS, PER_ADDRESS = 4, 30
+WORKERS, THREADS, PER_ADDRESS = 4, 2, 30
 TOKEN = "a-token-for-workers-0123456789"
 WHOAMI = "/api/v1/whoami"
 
@@ -28,7 +28,7 @@ def running(server_url: str, template_url: str, tmp_path_factory: pytest.TempPat
     settings = {
         "REGISTRY_ADMIN_TOKEN": TOKEN,
         "REGISTRY_WORKERS": str(WORKERS),
-        "REGISTRY_THREADS": "2",
+        "REGISTRY_THREADS": str(THREADS),
         "REGISTRY_FAILED_ATTEMPTS_PER_ADDRESS": str(PER_ADDRESS),
         "REGISTRY_FAILED_ATTEMPTS_SECONDS": "600",
     }
@@ -85,6 +85,40 @@ def test_those_who_connect_are_shared_among_all(running: Service) -> None:
         served = Counter(worker_of(running, connection) for connection in connections)
     assert len(served) == WORKERS
     assert max(served.values()) <= 8 + 4
+
+
+def test_nobody_is_left_to_a_worker_whose_threads_all_serve_others(running: Service) -> None:
+    """Though more are connected to each of the others, who have nothing to do."""
+    wait_for_all(running)
+    with ExitStack() as opened:
+
+        def connect(seconds: float = 30) -> HTTPConnection:
+            connection = HTTPConnection("127.0.0.1", running.port, timeout=seconds)
+            opened.callback(connection.close)
+            assert ask(connection, TOKEN) == 200
+            return connection
+
+        connections = [connect() for _ in range(8 * WORKERS)]
+        by_worker: dict[int, list[HTTPConnection]] = {}
+        for connection in connections:
+            by_worker.setdefault(worker_of(running, connection), []).append(connection)
+        stuck = min(by_worker, key=lambda worker: len(by_worker[worker]))
+        for connection in by_worker[stuck][THREADS:]:
+            connection.close()
+        for connection in by_worker[stuck][:THREADS]:
+            send_half(connection)
+        time.sleep(0.5)
+        for _ in range(WORKERS):
+            connect(seconds=5)
+
+
+def send_half(connection: HTTPConnection) -> None:
+    """Send a request whose body does not all come: whoever serves it waits for the rest."""
+    connection.putrequest("POST", "/api/v1/models")
+    for name, value in {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}.items():
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", "100")
+    connection.endheaders(b"{")
 
 
 def worker_of(running: Service, connection: HTTPConnection) -> int:
