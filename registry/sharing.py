@@ -16,13 +16,13 @@ from math import inf
 from selectors import EVENT_READ
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from registry.handing import HandingWorker
 
 MOMENT = 0.02
 """Seconds; a worker whose threads are all at work can take that long to look at the door."""
 
 
-class SharingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class SharingWorker(HandingWorker):
     """A worker with threads that leaves those who come to others who have fewer.
 
     `show` tells the others how many this one has; `fewest` says how many that of them has that has the fewest.
