@@ -4,7 +4,8 @@ The time runs from the moment a thread takes the request up until all of it is t
 takes away a large export may be as slow as he likes.
 
 To wait for a time takes the kernel several calls, and to send a head and a body one each. So what has arrived already
-is read without waiting, and the head of an answer is sent along with the beginning of its body.
+is read without waiting, and the head of an answer is sent along with the beginning of its body, or before anything more
+is waited for.
 """
 
 import time
@@ -57,6 +58,7 @@ class Hurried:
         if before is None and not self._encrypted:
             with suppress(BlockingIOError):
                 return self._connection.recv(*wanted, MSG_DONTWAIT)
+        self._send_head()  # what is waited for may come only then
         left = max(self._until - time.monotonic(), 0.001)
         try:
             self._connection.settimeout(left if before is None else min(before, left))

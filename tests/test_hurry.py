@@ -60,6 +60,16 @@ def test_a_head_without_a_body_is_sent_at_the_end(both: tuple[Counting, socket.s
     assert ours.sent == [HEAD]
 
 
+def test_who_is_waited_for_has_had_the_head(both: tuple[Counting, socket.socket]) -> None:
+    """Of a body that is not read, gunicorn takes the rest before the next request: the caller may not send it."""
+    ours, _ = both
+    hurried = begun(ours, seconds=0.1)
+    hurried.sendall(HEAD)
+    with pytest.raises(NoMoreData):
+        hurried.recv(100)
+    assert ours.sent == [HEAD]
+
+
 def test_a_large_piece_is_not_copied(both: tuple[Counting, socket.socket]) -> None:
     ours, theirs = both
     hurried, large = begun(ours), b"x" * (LONGEST_TOGETHER + 1)
