@@ -41,3 +41,8 @@ class HandingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if not self.alive:  # whoever stops does so before it looks at all those that wait
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """See that all who wait do so no longer than this; meanwhile threads may hand more of them back."""
+        for conn in list(self.keepalived_conns):
+            conn.timeout = min(conn.timeout, deadline)

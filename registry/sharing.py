@@ -69,6 +69,11 @@ class SharingWorker(HandingWorker):
         served = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
         return int(self.nr_conns + (self.worker_connections if served >= self.cfg.threads else 0))
 
+    def _watch(self, conn: Any) -> None:
+        super()._watch(conn)
+        if self._shown >= self.worker_connections:  # the main thread, which would say so, is not told of it
+            self._show(self._load())
+
     def _let_in(self, listener: Any) -> None:
         super().accept(listener)
         self._show(self._load())

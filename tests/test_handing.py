@@ -14,6 +14,7 @@ import pytest
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
 from registry.handing import HandingWorker
+from registry.sharing import SharingWorker
 from tests.cli.running import Service, service
 
 TOKEN = "a-token-for-measuring-0123456789"
@@ -89,3 +90,34 @@ def test_who_is_handed_back_after_the_stop_is_waited_for_no_longer_than_all_othe
         assert list(worker.keepalived_conns) == [connection]
         assert connection.timeout <= time.monotonic() + STOP_KEEPALIVE_LINGER
         assert poller.get_key(ours)
+
+
+def test_who_stops_looks_at_those_who_wait_while_more_are_handed_back() -> None:
+    class Waiting:
+        """A connection while whose time is set another one is handed back."""
+
+        timeout = 65.0
+
+        def __setattr__(self, name: str, value: float) -> None:
+            super().__setattr__(name, value)
+            worker.keepalived_conns.append(SimpleNamespace(timeout=65.0))
+
+    worker: Any = SimpleNamespace(keepalived_conns=deque())
+    worker.keepalived_conns.extend([Waiting(), Waiting()])
+    HandingWorker._cap_keepalive(worker, 2.0)
+    assert [one.timeout for one in worker.keepalived_conns][:2] == [2.0, 2.0]
+
+
+def test_the_others_hear_at_once_of_a_thread_that_is_free_again() -> None:
+    """Nobody wakes the main thread, which tells them of all else."""
+    ours, theirs = socket.socketpair()
+    told: list[float] = []
+    with ours, theirs, DefaultSelector() as poller:
+        worker: Any = SharingWorker.__new__(SharingWorker)
+        worker.alive, worker.poller, worker.cfg = True, poller, SimpleNamespace(threads=2)
+        worker.keepalived_conns, worker.pending_conns = deque(), deque()
+        worker.nr_conns, worker.worker_connections = 2, 1_000
+        worker.show, worker._shown = told.append, 0.0
+        worker._show(worker._load())
+        worker._watch(SimpleNamespace(sock=ours, timeout=None, set_timeout=lambda: None))
+    assert told == [1_002, 2]
