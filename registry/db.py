@@ -16,13 +16,13 @@ from flask import Flask, current_app, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from psycopg2 import Error as DriverError
-from sqlalchemy import Connection, Engine, Text, bindparam, cast, event, func, select
+from sqlalchemy import Connection, Engine, Text, cast, event, func, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-from registry import limits, outcome, postgres, prepared, settled, silence, telling
+from registry import limits, outcome, postgres, settled, silence, telling
 from registry.config import Settings
 from registry.errors import Conflict, RegistryError, Unavailable, Uncertain
 from registry.facts import Fact
@@ -66,15 +66,6 @@ TRACE = "trace"  # by what it is known again in the log, if its COMMIT gets no a
 AUDITED = "audited"
 """An option of a statement; false where it writes to a table that has no place in the log."""
 FACTS = "facts"  # what will have happened if it is committed
-
-SET_CONTEXT = prepared.marked(
-    select(
-        func.set_config("app.actor", bindparam("actor"), True),
-        func.set_config("app.credential", bindparam("credential"), True),
-        func.set_config("app.request_id", bindparam("request_id"), True),
-        func.set_config("app.reason", bindparam("reason"), True),
-    )
-)
 
 RECEIPTS = Settled(
     select(

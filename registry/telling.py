@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDS = ("actor", "credential", "request_id", "reason")
-SAY = "SELECT " + ", ".join(f"set_config('app.{word}', %(app.{word})s, true)" for word in WORDS)
+SAY = "SELECT " + ", ".join(f"set_config('app.{word}', %({word})s, true)" for word in WORDS)
 BACK = "ROLLBACK TO "
 BETWEEN = b"; "
 
 
 def tell(driver: Any, told: Mapping[str, str]) -> None:
     """Have this said along with the next statement; it takes the place of what was to be said."""
-    driver.told = {f"app.{word}": told[word] for word in WORDS}
+    driver.told = dict(told)
 
 
 def say(driver: Any, statement: str, values: Mapping[str, Any]) -> None:

@@ -13,12 +13,13 @@ from psycopg2 import Error
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from registry import telling
 from registry.bundle import database, guards
 from registry.bundle.errors import BundleError, NotAble
 from registry.bundle.reading import MAY_BE_LEFT_OUT, Line, Whole, read
 from registry.bundle.sections import LEFT_OUT, SECTIONS, Section
 from registry.bundle.writing import told
-from registry.db import SET_CONTEXT, Actor, dressed
+from registry.db import Actor, dressed
 from registry.sealer.subtrees import Subtrees
 
 MOST_BYTES, MOST_ROWS = 1 << 20, 1_000
@@ -164,6 +165,6 @@ def record(connection: Connection, whole: Whole, actor: Actor) -> None:
         "origin": header.origin,
         "tokens": header.tokens,
     }
-    connection.execute(SET_CONTEXT, told(actor))
+    connection.exec_driver_sql(telling.SAY, told(actor))
     changes = {name: [None, value] for name, value in said.items() if value is not None}
     connection.execute(RECORD, {"changes": json.dumps(changes)})

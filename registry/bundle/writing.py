@@ -12,13 +12,13 @@ from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry import __version__
+from registry import __version__, telling
 from registry.bundle import database
 from registry.bundle.errors import BundleError
 from registry.bundle.form import FORMAT, Header, closing
 from registry.bundle.reading import Reading, Whole
 from registry.bundle.sections import SECTIONS, STAGES
-from registry.db import SET_CONTEXT, Actor
+from registry.db import Actor
 
 NOTE = text("""SELECT audit.note('audit.export', '{"format": [null, "bundle"]}')""")
 
@@ -33,7 +33,7 @@ def note(engine: Engine, actor: Actor) -> bool:
     with database.in_words(), engine.connect() as connection:
         try:
             with connection.begin():
-                connection.execute(SET_CONTEXT, told(actor))
+                connection.exec_driver_sql(telling.SAY, told(actor))
                 connection.execute(NOTE)
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != errorcodes.READ_ONLY_SQL_TRANSACTION:

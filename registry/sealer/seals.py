@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from registry import postgres
+from registry import postgres, telling
 from registry.ledger.merkle import leaf_hash
 from registry.postgres import Connection
 from registry.sealer.errors import SealerError
@@ -40,10 +40,6 @@ NOTES = "SELECT size, note FROM audit.checkpoint WHERE origin = %(origin)s AND s
 LAST_NOTES = "SELECT note FROM audit.checkpoint ORDER BY created_at DESC, size DESC LIMIT %(limit)s"
 PUBLISH = "INSERT INTO audit.checkpoint (origin, size, note) VALUES (%(origin)s, %(size)s, %(note)s)"
 ORIGINS = "SELECT DISTINCT origin FROM audit.checkpoint"
-SET_CONTEXT = (
-    "SELECT set_config('app.actor', %(actor)s, true), set_config('app.credential', %(credential)s, true), "
-    "set_config('app.request_id', %(request_id)s, true), set_config('app.reason', %(reason)s, true)"
-)
 RESTORE = "SELECT audit.restore(CAST(%(changes)s AS jsonb))"
 TELL = (
     "INSERT INTO audit.sealer (state, why, since, seen_at) "
@@ -132,7 +128,7 @@ class Seals:
 
     def restore(self, context: dict[str, str], changes: dict[str, list[Any]]) -> Leaf:
         """Write the event system.restore, in the name and for the reason that `context` tells."""
-        postgres.execute(self._connection, SET_CONTEXT, **context)
+        postgres.execute(self._connection, telling.SAY, **context)
         event = postgres.value(self._connection, RESTORE, changes=json.dumps(changes))
         [found] = postgres.rows(self._connection, EVENT, event=event)
         return checked(*found)
