@@ -36,5 +36,6 @@ class Frontend:
 
 
 def is_commit(message: bytes) -> bool:
-    """Whether this ends a transaction for good."""
-    return message[:1] == QUERY and message[5:].rstrip(b"\0; ").upper() == b"COMMIT"
+    """Whether this ends a transaction for good, be it behind other statements."""
+    _, _, last = message[5:].rstrip(b"\0; ").rpartition(b"; ")
+    return message[:1] == QUERY and last.upper() == b"COMMIT"

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from chaos.proxy import Cut, Proxy
 from registry.config import Settings
 from registry.db import db, receipts, transaction
-from registry.domain import registered_models
+from registry.domain import registered_models, tags
 from registry.domain.access import OPERATOR, Principal
 from registry.errors import NotFound, Unavailable, Uncertain
 from registry.vocabulary import Role
@@ -94,6 +94,17 @@ def test_a_change_without_receipts_is_uncertain_when_its_commit_gets_no_answer(p
     proxy.set(cut=Cut.AFTER)
     with pytest.raises(Uncertain):
         create(unique(), asking_for_receipts=False)
+
+
+@pytest.mark.parametrize(("cut", "made"), [(Cut.BEFORE, {}), (Cut.AFTER, {"key": "value"})])
+def test_so_is_one_that_goes_along_with_its_commit(proxy: Proxy, cut: Cut, made: dict[str, str]) -> None:
+    name = unique()
+    create(name)
+    proxy.set(cut=cut)
+    with pytest.raises(Uncertain), transaction(OPERATOR) as session:
+        tags.set_on_model(session, OPERATOR, name, "key", "value")
+    proxy.clear()
+    assert tags.all_of(db.session(), OPERATOR, name, None) == made
 
 
 def test_a_mere_question_that_loses_its_connection_is_never_uncertain(proxy: Proxy) -> None:

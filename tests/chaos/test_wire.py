@@ -26,5 +26,7 @@ def test_messages_are_found_wherever_the_bytes_are_cut(step: int) -> None:
 def test_a_commit_is_told_from_all_else() -> None:
     assert [is_commit(message) for message in SESSION] == [False, False, False, False, True, False]
     assert is_commit(query("commit;"))
+    assert is_commit(query("EXECUTE registry_0 ('key', 'value'); COMMIT"))
+    assert not is_commit(query("EXECUTE registry_0 ('; COMMIT')"))
     assert not is_commit(query("COMMIT AND CHAIN"))
     assert not is_commit(query("ROLLBACK"))
