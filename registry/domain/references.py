@@ -153,12 +153,15 @@ def resolve(
         row = next(map(question.read, ask(session, question, **values)), None)
     if row is None:
         raise dead_end(session, reference) if at is None else nowhere_then(reference, at)
-    version, number, stage, since, by, called, head, head_of_actor, *opened = row
+    version, number, stage, since, by, called, head, head_of_actor, stream, seq, digest = row
     if version is None:
         raise Purged(reference.name, number)
     heads.note(session, f"model:{version.model_id}", head)
     heads.note(session, by, head_of_actor)
-    event = proofs.evidence(session, [Named(*opened)], prove=prove)[0] if prove or at is not None else None
+    event = None
+    if prove or at is not None:
+        opened = Named(stream, seq, bytes(digest))  # the driver's own kind of bytes is not hashable
+        [event] = proofs.evidence(session, [opened], prove=prove)
     return Resolution(reference.name, version, Stage(stage), since, Actor(by, called or by), at, event)
 
 
