@@ -83,10 +83,10 @@ class Hurried:
             self._send_head()
             self._connection.sendall(piece)
 
-    def sendfile(self, *given: Any) -> Any:
+    def sendfile(self, *given: Any, **named: Any) -> Any:
         """Send a file, behind the head of its answer."""
         self._send_head()
-        return self._connection.sendfile(*given)
+        return self._connection.sendfile(*given, **named)
 
     def shutdown(self, how: int) -> None:
         """Say that nothing more is sent, once all is."""

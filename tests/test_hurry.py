@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,18 @@ def test_a_large_piece_is_not_copied(both: tuple[Counting, socket.socket]) -> No
     hurried.sendall(large)
     assert ours.sent == [HEAD, large]
     assert theirs.recv(len(HEAD)) == HEAD
+
+
+def test_a_file_is_sent_behind_its_head(both: tuple[Counting, socket.socket], tmp_path: Path) -> None:
+    ours, theirs = both
+    file = tmp_path / "page"
+    file.write_bytes(b"a page")
+    hurried = begun(ours)
+    hurried.sendall(HEAD)
+    with file.open("rb") as opened:
+        assert hurried.sendfile(opened, offset=2, count=4) == 4  # as gunicorn says it
+    hurried.end()
+    assert theirs.recv(1_000) == HEAD + b"page"
 
 
 @pytest.mark.parametrize("leave", [lambda one: one.close(), lambda one: one.shutdown(socket.SHUT_WR)])
