@@ -20,6 +20,8 @@ from registry.handing import HandingWorker
 
 MOMENT = 0.02
 """Seconds; a worker whose threads are all at work can take that long to look at the door."""
+LOOK = 0.001
+"""Seconds between two looks, while a worker waits, whether it has as few as the others by now."""
 
 
 class SharingWorker(HandingWorker):
@@ -49,12 +51,15 @@ class SharingWorker(HandingWorker):
         """Do what there is to do, and open the door to those who still wait."""
         self._show(self._load())
         if self._knocked:
-            timeout = min(timeout, max(min(self._knocked.values()) - time.monotonic(), 0.0))
+            timeout = min(timeout, LOOK)
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
-        for listener in [one for one, due in self._knocked.items() if due <= now]:
-            self._look_again(listener)
-            self._let_in(listener)
+        for listener, due in list(self._knocked.items()):
+            if due <= now:
+                self._look_again(listener)
+                self._let_in(listener)
+            elif self._load() <= self.fewest():  # by now it is for this one to open
+                self._look_again(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or cease to let callers in."""

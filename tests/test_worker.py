@@ -1,10 +1,14 @@
 """How gunicorn's worker leaves."""
 
 import socket
+from collections import deque
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from registry.sharing import SharingWorker
 from registry.worker import Worker
 
 
@@ -27,3 +31,31 @@ def test_who_waits_at_the_door_is_let_in_and_then_it_is_closed() -> None:
     assert sorted(one.getpeername() for one in let_in) == sorted(one.getsockname() for one in waiting)
     for one in (*let_in, *waiting):
         one.close()
+
+
+def test_a_worker_that_has_as_few_as_the_others_by_now_waits_no_longer() -> None:
+    """Or two of them would wait for each other: each had the caller before, who connects anew for each request."""
+    let_in: list[Any] = []
+
+    class Waiting(SharingWorker):
+        def __init__(self, poller: BaseSelector) -> None:
+            self.poller, self.alive, self.nr_conns, self.worker_connections = poller, True, 1, 1_000
+            self.keepalived_conns, self.pending_conns = deque[Any](), deque[Any]()
+            self.cfg = SimpleNamespace(threads=4)
+            self._knocked, self._shown = {}, 0.0
+            self.fewest = lambda: 0
+
+        def _let_in(self, listener: Any) -> None:
+            let_in.append(listener)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, DefaultSelector() as poller:
+        worker = Waiting(poller)
+        poller.register(listener, EVENT_READ, worker.accept)
+        worker.accept(listener)
+        assert not poller.get_map()
+        worker.wait_for_and_dispatch_events(1.0)
+        assert not poller.get_map()  # somebody else may open
+        worker.nr_conns = 0
+        worker.wait_for_and_dispatch_events(1.0)
+        assert [key.fileobj for key in poller.get_map().values()] == [listener]
+    assert not let_in

@@ -84,7 +84,7 @@ def test_those_who_connect_are_shared_among_all(running: Service) -> None:
         connections = list(pool.map(connect, range(8 * WORKERS)))
         served = Counter(worker_of(running, connection) for connection in connections)
     assert len(served) == WORKERS
-    assert max(served.values()) <= 8 + 4
+    assert min(served.values()) >= 4  # of 8 that would be fair
 
 
 def test_nobody_is_left_to_a_worker_whose_threads_all_serve_others(running: Service) -> None:
