@@ -24,7 +24,9 @@ class Hurried:
     """A socket that stops reading when the time is over."""
 
     def __init__(self, connection: Any) -> None:
+        connection.setblocking(True)  # as it always is but while something is waited for
         self._connection = connection
+        self._patience: float | None = None
         self._until: float | None = None
         self._head = b""
         self._encrypted = hasattr(connection, "context")  # what has arrived has to be taken apart first
@@ -47,29 +49,46 @@ class Hurried:
         self._until = None
         self._send_head()
 
+    def gettimeout(self) -> float | None:
+        """How many seconds are waited for what is read; None: without end."""
+        return self._patience
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Wait so many seconds for what is read. The kernel is told only where something is waited for."""
+        self._patience = seconds
+
+    def setblocking(self, flag: bool) -> None:
+        """Wait for what is read without end, or not at all."""
+        self._patience = None if flag else 0.0
+
     def recv(self, *wanted: int) -> Any:
         """Read what there is, and wait for it until the time is over.
 
         :raises NoMoreData: it is over; for gunicorn the caller is gone then.
         """
-        before = self._connection.gettimeout()
-        if before == 0 or self._until is None:
-            return self._connection.recv(*wanted)
-        if before is None and not self._encrypted:
+        if self._until is None or self._patience == 0:
+            return self._received(self._patience, wanted)
+        if not self._encrypted:
             with suppress(BlockingIOError):
                 return self._connection.recv(*wanted, MSG_DONTWAIT)
         self._send_head()  # what is waited for may come only then
         left = max(self._until - time.monotonic(), 0.001)
         try:
-            self._connection.settimeout(left if before is None else min(before, left))
-            return self._connection.recv(*wanted)
+            return self._received(left if self._patience is None else min(self._patience, left), wanted)
         except TimeoutError:
             if time.monotonic() < self._until:
                 raise
             self.late = True
             raise NoMoreData from None
+
+    def _received(self, seconds: float | None, wanted: tuple[int, ...]) -> Any:
+        if seconds is None:
+            return self._connection.recv(*wanted)
+        try:
+            self._connection.settimeout(seconds)
+            return self._connection.recv(*wanted)
         finally:
-            self._connection.settimeout(before)
+            self._connection.settimeout(None)
 
     def sendall(self, piece: bytes) -> None:
         """Send a piece of an answer; of a head it is enough that it is sent with what follows, or at the end."""

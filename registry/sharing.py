@@ -16,7 +16,7 @@ from math import inf
 from selectors import EVENT_READ
 from typing import Any
 
-from registry.handing import HandingWorker
+from registry.taking import TakingWorker
 
 MOMENT = 0.02
 """Seconds; a worker whose threads are all at work can take that long to look at the door."""
@@ -24,7 +24,7 @@ LOOK = 0.001
 """Seconds between two looks, while a worker waits, whether it has as few as the others by now."""
 
 
-class SharingWorker(HandingWorker):
+class SharingWorker(TakingWorker):
     """A worker with threads that leaves those who come to others who have fewer.
 
     `show` tells the others how many this one has; `fewest` says how many that of them has that has the fewest.
@@ -74,8 +74,12 @@ class SharingWorker(HandingWorker):
         served = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
         return int(self.nr_conns + (self.worker_connections if served >= self.cfg.threads else 0))
 
-    def _watch(self, conn: Any) -> None:
-        super()._watch(conn)
+    def _deal_with(self, conn: Any) -> None:
+        self._show(self._load())
+        super()._deal_with(conn)
+
+    def _wait(self, conn: Any) -> None:
+        super()._wait(conn)
         if self._shown >= self.worker_connections:  # the main thread, which would say so, is not told of it
             self._show(self._load())
 

@@ -114,13 +114,35 @@ def test_what_has_arrived_is_read_without_waiting_and_what_has_not_is_waited_for
     assert hurried.late
 
 
-def test_a_shorter_time_that_somebody_else_has_set_makes_no_longer_one(both: tuple[Counting, socket.socket]) -> None:
+@pytest.mark.parametrize(("request_seconds", "set_seconds"), [(0.1, 5.0), (5.0, 0.1)])
+def test_of_two_times_the_shorter_one_counts(
+    both: tuple[Counting, socket.socket], request_seconds: float, set_seconds: float
+) -> None:
+    """Gunicorn sets one itself where it drops the rest of a body."""
     ours, _ = both
-    ours.settimeout(3.0)
-    hurried, before = begun(ours, seconds=0.1), time.monotonic()
-    with pytest.raises(NoMoreData):
+    hurried, before = begun(ours, seconds=request_seconds), time.monotonic()
+    hurried.settimeout(set_seconds)
+    with pytest.raises(NoMoreData if request_seconds < set_seconds else TimeoutError):
         hurried.recv(100)
     assert time.monotonic() - before < 2.0
+    assert (hurried.late, hurried.gettimeout()) == (request_seconds < set_seconds, set_seconds)
+
+
+def test_what_is_set_outside_of_a_request_holds(both: tuple[Counting, socket.socket]) -> None:
+    """Gunicorn waits for a while until who was answered hangs up."""
+    ours, theirs = both
+    ours.setblocking(False)  # as gunicorn has it while nobody asks
+    hurried = Hurried(ours)
+    hurried.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        hurried.recv(100)
+    hurried.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        hurried.recv(100)
+    hurried.setblocking(True)
+    theirs.sendall(b"here")
+    assert hurried.recv(100) == b"here"
+    assert ours.gettimeout() is None
 
 
 def test_outside_of_a_request_nothing_is_held_back(both: tuple[Counting, socket.socket]) -> None:

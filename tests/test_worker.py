@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from registry.sharing import SharingWorker
+from registry.taking import Resting
 from registry.worker import Worker
 
 
@@ -40,7 +41,7 @@ def test_a_worker_that_has_as_few_as_the_others_by_now_waits_no_longer() -> None
     class Waiting(SharingWorker):
         def __init__(self, poller: BaseSelector) -> None:
             self.poller, self.alive, self.nr_conns, self.worker_connections = poller, True, 1, 1_000
-            self.keepalived_conns, self.pending_conns = deque[Any](), deque[Any]()
+            self.keepalived_conns, self.pending_conns = Resting(), deque[Any]()
             self.cfg = SimpleNamespace(threads=4)
             self._knocked, self._shown = {}, 0.0
             self.fewest = lambda: 0

@@ -1,0 +1,302 @@
+"""Threads that wait for requests themselves."""
+
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
+
+from registry import taking
+from registry.sharing import SharingWorker
+from registry.taking import NOBODY, Resting, TakingWorker
+from tests.cli.running import Service, service
+
+TOKEN = "a-token-for-measuring-0123456789"
+WHO = b"Authorization: Bearer " + TOKEN.encode()
+GET = b"GET /api/v1/whoami HTTP/1.1\r\nHost: localhost\r\n" + WHO + b"\r\nX-Request-ID: %d\r\n\r\n"
+PATIENCE = 15
+"""Seconds; less than gunicorn's graceful timeout, more than anything takes here."""
+
+
+@pytest.fixture
+def running(database_url: str, tmp_path: Path) -> Iterator[Service]:
+    settings = {
+        "REGISTRY_DATABASE_URL": database_url,
+        "REGISTRY_ADMIN_TOKEN": TOKEN,
+        "REGISTRY_WORKERS": "1",
+        "REGISTRY_THREADS": "2",
+    }
+    with service(tmp_path, **settings) as running:
+        yield running
+
+
+def connect(running: Service) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
+
+
+def answered(connection: socket.socket, requests: int) -> list[bytes]:
+    """The ids of as many answers, in the order in which they come."""
+    said = b""
+    while said.count(b"\r\n\r\n") < requests or not said.endswith(b"}\n"):
+        said += connection.recv(65536)
+    return [line.split()[1] for line in said.split(b"\r\n") if line.startswith(b"X-Request-ID:")]
+
+
+def test_what_is_sent_at_once_is_answered_one_by_one(running: Service) -> None:
+    with connect(running) as connection:
+        for first in (0, 3):
+            connection.sendall(b"".join(GET % number for number in range(first, first + 3)))
+            assert answered(connection, 3) == [b"%d" % number for number in range(first, first + 3)]
+
+
+def test_many_stay_connected_and_take_turns(running: Service) -> None:
+    """More than there are threads: each waits until a thread takes it."""
+    connections = [connect(running) for _ in range(20)]
+    try:
+        for number in range(5):
+            for connection in connections:
+                connection.sendall(GET % number)
+            assert [answered(connection, 1) for connection in connections] == [[b"%d" % number]] * 20
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_a_service_that_stops_does_not_wait_for_those_who_ask_nothing(running: Service) -> None:
+    with connect(running) as connection:
+        connection.sendall(GET % 1)
+        assert answered(connection, 1) == [b"1"]
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(PATIENCE) == 0
+        assert connection.recv(100) == b""
+
+
+def test_who_hangs_up_and_who_comes_anew_mix_with_those_who_stay(running: Service) -> None:
+    """Files of connections have numbers, which are given again."""
+    with connect(running) as staying:
+        for number in range(30):
+            with connect(running) as passing:
+                if number % 3:
+                    passing.sendall(GET % number)
+                    assert answered(passing, 1) == [b"%d" % number]
+            staying.sendall(GET % number)
+            assert answered(staying, 1) == [b"%d" % number]
+
+
+def test_a_request_in_pieces_is_one(running: Service) -> None:
+    with connect(running) as connection:
+        for number in range(2):
+            for piece in ((GET % number)[:20], (GET % number)[20:]):
+                time.sleep(0.05)
+                connection.sendall(piece)
+            assert answered(connection, 1) == [b"%d" % number]
+
+
+def test_without_epoll_gunicorn_serves_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on other systems than Linux."""
+    submitted: list[Any] = []
+
+    def submit(*given: Any) -> Any:
+        submitted.append(given)
+        return SimpleNamespace(add_done_callback=print)
+
+    worker: Any = TakingWorker.__new__(TakingWorker)
+    worker.tpool = SimpleNamespace(submit=submit)
+    monkeypatch.setattr(taking, "THERE", False)
+    worker.enqueue_req("somebody")
+    assert submitted == [(worker.handle, "somebody")]
+
+
+class Connection:
+    """One that rests, as gunicorn knows it."""
+
+    def __init__(self, sock: socket.socket, timeout: float = 65.0) -> None:
+        self.sock, self.parser, self.timeout, self.closed = sock, None, timeout, 0
+
+    def set_timeout(self) -> None:
+        """As gunicorn does."""
+        self.timeout = time.monotonic() + 65
+
+    def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+@pytest.fixture
+def worker() -> Iterator[Any]:
+    """A worker that has the two ends of a connection, without its threads."""
+    made: Any = SharingWorker.__new__(SharingWorker)
+    made.alive, made._over, made._by_file, made.keepalived_conns = True, False, {}, Resting()
+    made.pending_conns, made.nr_conns, made.worker_connections = [], 1, 1_000
+    made.cfg, made.show, made._shown = SimpleNamespace(threads=2), None, 0.0
+    with select.epoll() as made._ready:
+        yield made
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Connection, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Connection(ours), theirs
+
+
+def test_each_request_is_taken_once(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
+    """However many threads wait, until it is waited for the next one."""
+    connection, theirs = pair
+    taken: list[Any] = []
+    woken: list[int] = []
+
+    class ByFile(dict[int, Any]):
+        def pop(self, file: int, *given: Any) -> Any:
+            woken.append(file)
+            return super().pop(file, *given)
+
+    worker._deal_with, worker._by_file = taken.append, ByFile()
+    worker._wait(connection)
+    threads = [threading.Thread(target=worker._take) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for times in (1, 2):
+        theirs.sendall(b"a request")
+        time.sleep(0.2)
+        assert taken == [connection] * times
+        assert len(woken) == times  # who is not to have it is not told of it
+        connection.sock.recv(100)
+        worker._wait(connection)
+    worker._over = True
+    for one in threads:
+        one.join(PATIENCE)
+    assert not any(one.is_alive() for one in threads)
+
+
+def test_whoever_has_a_connection_has_it_alone(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
+    """Of a thread that takes it and the main thread that closes it because its time is over."""
+    connection, _ = pair
+    worker._wait(connection)
+    connection.timeout = 0.0
+    assert worker._is_mine(connection)
+    worker.murder_keepalived()
+    assert (connection.closed, worker.nr_conns) == (0, 1)
+
+    worker._wait(connection)
+    connection.timeout = 0.0
+    worker.murder_keepalived()
+    assert (connection.closed, worker.nr_conns) == (1, 0)
+    assert not worker._is_mine(connection)
+    assert not worker._by_file
+
+
+def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
+    """A thread that was woken, or the main thread that has seen whose time is over: the other one was first."""
+    connection, theirs = pair
+
+    class Stale(Resting):
+        """Shows the main thread one that is no longer there, once."""
+
+        shown = iter([connection])
+
+        def __getitem__(self, _: Any) -> Any:
+            return next(self.shown, NOBODY)
+
+    worker._wait(connection)
+    worker.keepalived_conns = Stale()
+    worker.murder_keepalived(force=True)
+    assert (connection.closed, worker.nr_conns) == (0, 1)
+
+    theirs.sendall(b"a request")
+    taken: list[Any] = []
+    worker._deal_with = taken.append
+    thread = threading.Thread(target=worker._take)
+    thread.start()
+    time.sleep(0.1)
+    assert not worker._by_file
+    assert not taken
+    worker._over = True
+    thread.join(PATIENCE)
+
+
+def test_the_main_thread_closes_those_whose_time_is_over_and_no_others(worker: Any) -> None:
+    with socket.socket() as ours:
+        late, soon = Connection(ours, time.monotonic() - 1), Connection(ours, time.monotonic() + 60)
+        worker.keepalived_conns.extend([late, soon])
+        worker.murder_keepalived()
+        assert (late.closed, soon.closed, list(worker.keepalived_conns)) == (1, 0, [soon])
+        worker.murder_keepalived(force=True)
+        assert (soon.closed, list(worker.keepalived_conns)) == (1, [])
+
+
+def test_the_first_of_nobody_waits_without_end() -> None:
+    """Gunicorn sees that somebody waits, and then looks who is the first: a thread may have taken him by then."""
+    assert Resting()[0] is NOBODY
+    assert Resting([1])[0] == 1
+
+
+def test_a_connection_that_cannot_be_waited_for_is_counted_off_once(worker: Any) -> None:
+    deferred: list[Any] = []
+    worker.method_queue = SimpleNamespace(defer=lambda *given: deferred.append(given))
+    worker.handle = lambda _: True
+    with open("/dev/null", "rb") as file:
+        connection = Connection(file)  # type: ignore[arg-type]
+        worker._deal_with(connection)
+    [(finish, given, dealt)] = deferred
+    assert (finish, given) == (worker.finish_request, connection)
+    with pytest.raises(PermissionError):
+        dealt.result()
+    worker.murder_keepalived(force=True)
+    assert (connection.closed, worker.nr_conns) == (0, 1)  # finish_request does both
+
+
+def test_a_thread_outlives_whatever_comes_of_a_request(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
+    deferred: list[Any] = []
+    worker.method_queue = SimpleNamespace(defer=lambda *given: deferred.append(given))
+
+    def leave(_: Any) -> None:
+        raise SystemExit(1)
+
+    worker.handle = leave
+    worker._deal_with(pair[0])
+    with pytest.raises(SystemExit):
+        deferred[0][2].result()
+
+
+def test_who_is_waited_for_after_the_stop_is_so_no_longer_than_all_others(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    """Its worker has looked at those who wait by then, or does so afterwards."""
+    worker.alive = False
+    worker._wait(pair[0])
+    assert list(worker.keepalived_conns) == [pair[0]]
+    assert pair[0].timeout <= time.monotonic() + STOP_KEEPALIVE_LINGER
+
+
+def test_who_stops_looks_at_those_who_wait_while_more_come(worker: Any) -> None:
+    class Waiting:
+        """A connection while whose time is set another one is handed back."""
+
+        timeout = 65.0
+
+        def __setattr__(self, name: str, value: float) -> None:
+            super().__setattr__(name, value)
+            worker.keepalived_conns.append(SimpleNamespace(timeout=65.0))
+
+    worker.keepalived_conns.extend([Waiting(), Waiting()])
+    worker._cap_keepalive(2.0)
+    assert [one.timeout for one in worker.keepalived_conns][:2] == [2.0, 2.0]
+
+
+def test_the_others_hear_at_once_of_a_worker_whose_threads_are_all_at_work_and_of_one_that_is_free_again(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    """Nobody wakes the main thread, which tells them of all else."""
+    told: list[float] = []
+    worker.show, worker.nr_conns = told.append, 2
+    worker.handle = lambda _: True
+    worker._deal_with(pair[0])
+    assert told == [1_002, 2]
