@@ -10,7 +10,7 @@ from registry.faces.inbound import concerns, reading, rests_on
 from registry.faces.rest import schemas
 from registry.faces.rest.wire import load_query
 
-RESOLVED = schemas.Resolved()
+RESOLVED, CALLER = schemas.Resolved(), schemas.Caller()
 
 
 @operation(
@@ -39,7 +39,7 @@ def resolve() -> dict[str, Any]:
 )
 def whoami() -> dict[str, Any]:
     """GET /whoami."""
-    return dict(schemas.Caller().dump(g.principal))
+    return dict(CALLER.dump(g.principal))
 
 
 def mount(face: Blueprint) -> None:
