@@ -16,7 +16,7 @@ from math import inf
 from selectors import EVENT_READ
 from typing import Any
 
-from registry.taking import TakingWorker
+from registry.taking import worker_class
 
 MOMENT = 0.02
 """Seconds; a worker whose threads are all at work can take that long to look at the door."""
@@ -24,7 +24,7 @@ LOOK = 0.001
 """Seconds between two looks, while a worker waits, whether it has as few as the others by now."""
 
 
-class SharingWorker(TakingWorker):
+class SharingWorker(worker_class()):  # type: ignore[misc] # gunicorn has no types
     """A worker with threads that leaves those who come to others who have fewer.
 
     `show` tells the others how many this one has; `fewest` says how many that of them has that has the fewest.

@@ -6,29 +6,41 @@ answer. But the kernel lets any number of threads wait for the same connections,
 something, and lets nobody else have it until that one says so (EPOLLONESHOT). A thread that has answered finds the next
 request there without any other having been woken.
 
-The main thread lets callers in and closes connections, as before: it counts them. Where the kernel has no epoll, all is
-as gunicorn has it.
+The main thread lets callers in and closes connections, as before: it counts them. But where gunicorn has it wait until
+a caller who was answered hangs up too, or two seconds are over, and nobody else is let in meanwhile, such a connection
+is one of those that are waited for.
+
+Where the kernel has no epoll, all is as gunicorn has it.
 """
 
 import os
 import select
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from math import inf
+from socket import SHUT_WR
 from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-THERE = hasattr(select, "epoll") and hasattr(os, "eventfd")
+KNOWN_HERE = hasattr(select, "epoll") and hasattr(os, "eventfd")
 SECONDS_BETWEEN_LOOKS = 1.0
 """How often a thread that nothing comes to looks whether it is over."""
+SECONDS_TO_LEAVE = 2.0
+"""How long a caller who was answered is waited for. Closed before, the connection could take the answer along with what
+he has sent and nobody has read (RFC 9112, section 9.6)."""
+MOST_UNREAD = 65_536
+"""Bytes that he may still send."""
+PIECE = 4_096
 NOBODY = SimpleNamespace(timeout=inf)
 
 
 class Resting(deque[Any]):
-    """Connections that wait for a request, in the order of their time-outs. Whoever removes one has it.
+    """Connections that something is waited for from, in the order of their time-outs. Whoever removes one has it.
 
     Threads remove them while gunicorn looks at the first one, if there is one.
     """
@@ -39,6 +51,18 @@ class Resting(deque[Any]):
         except IndexError:
             return NOBODY
 
+    def take(self, conn: Any) -> bool:
+        """Remove a connection; false if another thread has done so, which has it then."""
+        try:
+            self.remove(conn)
+        except ValueError:
+            return False
+        return True
+
+
+NOTHING: tuple[Any, Resting, Callable[[Any], None]] = (NOBODY, Resting(), print)
+"""What is known of a file that nothing is waited for from, as that of the bell."""
+
 
 class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """A worker whose threads wait for requests themselves."""
@@ -46,14 +70,14 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.keepalived_conns = Resting()
-        self._by_file: dict[int, Any] = {}
+        self.pending_conns = Resting()
+        """Those that have been answered for the last time."""
+        self._by_file: dict[int, tuple[Any, Resting, Callable[[Any], None]]] = {}
+        """A connection, where it rests, and what is done once it brings something."""
         self._over = False
 
     def run(self) -> None:
         """Serve until told to stop."""
-        if not THERE:
-            super().run()
-            return
         self._ready, bell = select.epoll(), os.eventfd(0)
         self._ready.register(bell, select.EPOLLIN)  # once it is rung, it wakes them all
         for _ in range(self.cfg.threads):
@@ -66,48 +90,42 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a thread deal with what a new connection brings."""
-        if not THERE:
-            super().enqueue_req(conn)
-            return
         conn.data_ready = True  # it is, once a thread takes it
         self._wait(conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close connections whose time is over, or all of them."""
-        now = time.monotonic()
-        while (first := self.keepalived_conns[0]) is not NOBODY and (force or first.timeout <= now):
-            if self._is_mine(first):
+        """Close connections that nobody uses any more, or all of them."""
+        self._close_overdue(self.keepalived_conns, inf if force else time.monotonic())
+
+    def murder_pending(self) -> None:
+        """Close connections whose callers do not hang up."""
+        self._close_overdue(self.pending_conns, time.monotonic())
+
+    def _close_overdue(self, resting: Resting, now: float) -> None:
+        while (first := resting[0]) is not NOBODY and first.timeout <= now:
+            if resting.take(first):
                 self._by_file.pop(first.sock.fileno(), None)
-                self.nr_conns -= 1
-                first.close()
+                self._part(first)
 
     def _take(self) -> None:
-        """Deal with one request after the other."""
+        """Deal with what connections bring, one after the other."""
         while not self._over:
             for file, _ in self._ready.poll(SECONDS_BETWEEN_LOOKS, 1):
-                conn = self._by_file.pop(file, None)
-                if conn is not None and self._is_mine(conn):
-                    self._deal_with(conn)
-
-    def _is_mine(self, conn: Any) -> bool:
-        """Take a connection that waits; false if another thread has it, which answers it or closes it."""
-        try:
-            self.keepalived_conns.remove(conn)
-        except ValueError:
-            return False
-        return True
+                conn, resting, then = self._by_file.pop(file, NOTHING)
+                if resting.take(conn):
+                    then(conn)
 
     def _deal_with(self, conn: Any) -> None:
+        """Answer a request."""
         dealt: Future[Any] = Future()
         try:
-            kept = self.handle(conn)
-            if kept is True:
+            if self.handle(conn) is True:
                 self._wait(conn)
-                return
-            dealt.set_result(kept)
+            else:
+                self._leave(conn)
         except BaseException as error:
             dealt.set_exception(error)
-        self.method_queue.defer(self.finish_request, conn, dealt)
+            self.method_queue.defer(self.finish_request, conn, dealt)
 
     def _wait(self, conn: Any) -> None:
         """Wait for the next request of a connection. Any thread can have it by the end of this.
@@ -117,20 +135,55 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         conn.set_timeout()
         if not self.alive:  # whoever stops does so before it looks at all those that wait
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
-        file = conn.sock.fileno()
-        self._by_file[file] = conn
-        self.keepalived_conns.append(conn)
+        # What was read ahead shows nowhere. But there is room to write: so it is taken up at once, behind all others.
+        ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
+        self._rest(conn, self.keepalived_conns, self._deal_with, select.EPOLLOUT if ahead else select.EPOLLIN)
+
+    def _leave(self, conn: Any) -> None:
+        """Say that no more answers come, and wait until the caller hangs up.
+
+        :raises OSError, ValueError: he has, or cannot be waited for.
+        """
+        conn.sock.shutdown(SHUT_WR)
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + SECONDS_TO_LEAVE
+        self._rest(conn, self.pending_conns, self._drain, select.EPOLLIN)
+
+    def _drain(self, conn: Any, most: int = MOST_UNREAD) -> None:
+        """Drop what a caller still sends who has been answered."""
         try:
-            self._look(file, reading_of(conn))
+            said = len(conn.sock.recv(PIECE))
+            if 0 < said < most:
+                self._rest(conn, self.pending_conns, partial(self._drain, most=most - said), select.EPOLLIN)
+                return
         except (OSError, ValueError):
-            if self._is_mine(conn):
+            pass  # he has gone
+        self.method_queue.defer(self._part, conn)
+
+    def _part(self, conn: Any) -> None:
+        """Close a connection."""
+        self.nr_conns -= 1
+        conn.close()
+
+    def _rest(self, conn: Any, resting: Resting, then: Callable[[Any], None], look: int) -> None:
+        """Have the next thread do something with a connection once it can be read, or written.
+
+        :raises OSError, ValueError: that cannot be waited for, and is not.
+        """
+        file = conn.sock.fileno()
+        self._by_file[file] = (conn, resting, then)
+        resting.append(conn)
+        try:
+            self._look(file, look | select.EPOLLONESHOT)
+        except (OSError, ValueError):
+            if resting.take(conn):
                 raise
 
-    def _look(self, file: int, what: int) -> None:
+    def _look(self, file: int, look: int) -> None:
         try:
-            self._ready.modify(file, what | select.EPOLLONESHOT)
+            self._ready.modify(file, look)
         except FileNotFoundError:
-            self._ready.register(file, what | select.EPOLLONESHOT)
+            self._ready.register(file, look)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """See that all who wait do so no longer than this; meanwhile threads may take some, and bring others."""
@@ -138,10 +191,6 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             conn.timeout = min(conn.timeout, deadline)
 
 
-def reading_of(conn: Any) -> int:
-    """What shows that a connection has a request to read.
-
-    What was read ahead of shows nowhere. But there is room to write; so it is taken up at once, behind all others.
-    """
-    ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
-    return select.EPOLLOUT if ahead else select.EPOLLIN
+def worker_class(*, known_here: bool = KNOWN_HERE) -> Any:
+    """Gunicorn's worker with threads, or this one where the system knows what that needs."""
+    return TakingWorker if known_here else ThreadWorker

@@ -1,5 +1,6 @@
 """Threads that wait for requests themselves."""
 
+import os
 import select
 import signal
 import socket
@@ -11,12 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from registry import taking
 from registry.sharing import SharingWorker
-from registry.taking import NOBODY, Resting, TakingWorker
-from tests.cli.running import Service, service
+from registry.taking import MOST_UNREAD, NOBODY, SECONDS_TO_LEAVE, Resting, worker_class
+from tests.cli.running import ROOT, Service, service
 
 TOKEN = "a-token-for-measuring-0123456789"
 WHO = b"Authorization: Bearer " + TOKEN.encode()
@@ -99,19 +99,40 @@ def test_a_request_in_pieces_is_one(running: Service) -> None:
             assert answered(connection, 1) == [b"%d" % number]
 
 
-def test_without_epoll_gunicorn_serves_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_what_it_needs_gunicorn_serves_as_ever(database_url: str, tmp_path: Path) -> None:
     """As on other systems than Linux."""
-    submitted: list[Any] = []
+    assert worker_class(known_here=False) is ThreadWorker
+    (tmp_path / "sitecustomize.py").write_text("import os\ndel os.eventfd\n")
+    settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_ADMIN_TOKEN": TOKEN, "REGISTRY_THREADS": "2"}
+    with service(tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}", **settings) as running:
+        connections = [connect(running) for _ in range(5)]
+        for connection in connections * 2:
+            connection.sendall(GET % 1 + GET % 2)
+            assert answered(connection, 2) == [b"1", b"2"]
+        for connection in connections:
+            connection.close()
+        assert running.stop() == 0
+    assert not [line for line in running.said.splitlines() if "trace" in line]
 
-    def submit(*given: Any) -> Any:
-        submitted.append(given)
-        return SimpleNamespace(add_done_callback=print)
 
-    worker: Any = TakingWorker.__new__(TakingWorker)
-    worker.tpool = SimpleNamespace(submit=submit)
-    monkeypatch.setattr(taking, "THERE", False)
-    worker.enqueue_req("somebody")
-    assert submitted == [(worker.handle, "somebody")]
+def test_callers_that_do_not_hang_up_keep_nobody_out(running: Service) -> None:
+    """Gunicorn's main thread waits two seconds for each, and lets nobody in meanwhile."""
+    last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    staying = [connect(running) for _ in range(6)]
+    try:
+        for connection in staying:
+            connection.sendall(last)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        before = time.monotonic()
+        for _ in range(3):
+            with connect(running) as connection:
+                connection.sendall(last)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            time.sleep(0.1)
+        assert time.monotonic() - before < SECONDS_TO_LEAVE
+    finally:
+        for connection in staying:
+            connection.close()
 
 
 class Connection:
@@ -133,8 +154,9 @@ class Connection:
 def worker() -> Iterator[Any]:
     """A worker that has the two ends of a connection, without its threads."""
     made: Any = SharingWorker.__new__(SharingWorker)
-    made.alive, made._over, made._by_file, made.keepalived_conns = True, False, {}, Resting()
-    made.pending_conns, made.nr_conns, made.worker_connections = [], 1, 1_000
+    made.alive, made._over, made._by_file, made.deferred = True, False, {}, []
+    made.keepalived_conns, made.pending_conns, made.nr_conns, made.worker_connections = Resting(), Resting(), 1, 1_000
+    made.method_queue = SimpleNamespace(defer=lambda *given: made.deferred.append(given))
     made.cfg, made.show, made._shown = SimpleNamespace(threads=2), None, 0.0
     with select.epoll() as made._ready:
         yield made
@@ -181,7 +203,7 @@ def test_whoever_has_a_connection_has_it_alone(worker: Any, pair: tuple[Connecti
     connection, _ = pair
     worker._wait(connection)
     connection.timeout = 0.0
-    assert worker._is_mine(connection)
+    assert worker.keepalived_conns.take(connection)
     worker.murder_keepalived()
     assert (connection.closed, worker.nr_conns) == (0, 1)
 
@@ -189,7 +211,7 @@ def test_whoever_has_a_connection_has_it_alone(worker: Any, pair: tuple[Connecti
     connection.timeout = 0.0
     worker.murder_keepalived()
     assert (connection.closed, worker.nr_conns) == (1, 0)
-    assert not worker._is_mine(connection)
+    assert not worker.keepalived_conns.take(connection)
     assert not worker._by_file
 
 
@@ -222,6 +244,72 @@ def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[
     thread.join(PATIENCE)
 
 
+def take_one(worker: Any) -> None:
+    """What a thread does that finds something."""
+    [(file, _)] = worker._ready.poll(PATIENCE, 1)
+    connection, resting, then = worker._by_file.pop(file)
+    assert resting.take(connection)
+    then(connection)
+
+
+def test_who_was_answered_for_the_last_time_may_send_what_nobody_reads_and_hang_up(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    connection, theirs = pair
+    worker.handle = lambda _: False
+    worker._deal_with(connection)
+    assert theirs.recv(1) == b""  # he sees that no more comes
+    assert worker._load() == 1  # and no thread waits for him
+    for _ in range(3):
+        theirs.sendall(b"more")
+        take_one(worker)
+        assert (list(worker.pending_conns), worker.deferred) == ([connection], [])
+    theirs.close()
+    take_one(worker)
+    assert (list(worker.pending_conns), worker.deferred) == ([], [(worker._part, connection)])
+    worker._part(connection)
+    assert (connection.closed, worker.nr_conns) == (1, 0)
+
+
+def test_who_sends_without_end_after_the_last_answer_is_cut_off(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    connection, theirs = pair
+    worker.handle = lambda _: False
+    worker._deal_with(connection)
+    sent = 0
+    while not worker.deferred:
+        theirs.sendall(b"x" * 4_096)
+        sent += 4_096
+        take_one(worker)
+    assert sent == MOST_UNREAD
+
+
+def test_who_does_not_hang_up_after_the_last_answer_is_cut_off(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    connection, _ = pair
+    worker.handle = lambda _: False
+    worker._deal_with(connection)
+    worker.murder_pending()
+    assert connection.closed == 0
+    assert time.monotonic() < connection.timeout <= time.monotonic() + SECONDS_TO_LEAVE
+    connection.timeout = time.monotonic()
+    worker.murder_pending()
+    assert (connection.closed, worker.nr_conns, worker._by_file) == (1, 0, {})
+
+
+def test_who_has_hung_up_already_is_counted_off(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
+    connection, _ = pair
+    connection.sock.close()  # as gunicorn does where TLS ends in the middle
+    worker.handle = lambda _: False
+    worker._deal_with(connection)
+    [(finish, given, dealt)] = worker.deferred
+    assert (finish, given) == (worker.finish_request, connection)
+    with pytest.raises(OSError, match="Bad file"):
+        dealt.result()
+
+
 def test_the_main_thread_closes_those_whose_time_is_over_and_no_others(worker: Any) -> None:
     with socket.socket() as ours:
         late, soon = Connection(ours, time.monotonic() - 1), Connection(ours, time.monotonic() + 60)
@@ -239,23 +327,19 @@ def test_the_first_of_nobody_waits_without_end() -> None:
 
 
 def test_a_connection_that_cannot_be_waited_for_is_counted_off_once(worker: Any) -> None:
-    deferred: list[Any] = []
-    worker.method_queue = SimpleNamespace(defer=lambda *given: deferred.append(given))
     worker.handle = lambda _: True
     with open("/dev/null", "rb") as file:
         connection = Connection(file)  # type: ignore[arg-type]
         worker._deal_with(connection)
-    [(finish, given, dealt)] = deferred
+        worker.murder_keepalived(force=True)
+    [(finish, given, dealt)] = worker.deferred
     assert (finish, given) == (worker.finish_request, connection)
     with pytest.raises(PermissionError):
         dealt.result()
-    worker.murder_keepalived(force=True)
     assert (connection.closed, worker.nr_conns) == (0, 1)  # finish_request does both
 
 
 def test_a_thread_outlives_whatever_comes_of_a_request(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
-    deferred: list[Any] = []
-    worker.method_queue = SimpleNamespace(defer=lambda *given: deferred.append(given))
 
     def leave(_: Any) -> None:
         raise SystemExit(1)
@@ -263,7 +347,7 @@ def test_a_thread_outlives_whatever_comes_of_a_request(worker: Any, pair: tuple[
     worker.handle = leave
     worker._deal_with(pair[0])
     with pytest.raises(SystemExit):
-        deferred[0][2].result()
+        worker.deferred[0][2].result()
 
 
 def test_who_is_waited_for_after_the_stop_is_so_no_longer_than_all_others(

@@ -1,7 +1,6 @@
 """How gunicorn's worker leaves."""
 
 import socket
-from collections import deque
 from selectors import EVENT_READ, BaseSelector, DefaultSelector
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +40,7 @@ def test_a_worker_that_has_as_few_as_the_others_by_now_waits_no_longer() -> None
     class Waiting(SharingWorker):
         def __init__(self, poller: BaseSelector) -> None:
             self.poller, self.alive, self.nr_conns, self.worker_connections = poller, True, 1, 1_000
-            self.keepalived_conns, self.pending_conns = Resting(), deque[Any]()
+            self.keepalived_conns, self.pending_conns = Resting(), Resting()
             self.cfg = SimpleNamespace(threads=4)
             self._knocked, self._shown = {}, 0.0
             self.fewest = lambda: 0
