@@ -227,14 +227,11 @@ def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[
         def __getitem__(self, _: Any) -> Any:
             return next(self.shown, NOBODY)
 
-    worker._wait(connection)
-    worker.keepalived_conns = Stale()
-    worker.murder_keepalived(force=True)
-    assert (connection.closed, worker.nr_conns) == (0, 1)
-
-    theirs.sendall(b"a request")
     taken: list[Any] = []
     worker._deal_with = taken.append
+    worker._wait(connection)
+    assert worker.keepalived_conns.take(connection)
+    theirs.sendall(b"a request")
     thread = threading.Thread(target=worker._take)
     thread.start()
     time.sleep(0.1)
@@ -242,6 +239,10 @@ def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[
     assert not taken
     worker._over = True
     thread.join(PATIENCE)
+
+    worker.keepalived_conns = Stale()
+    worker.murder_keepalived(force=True)
+    assert (connection.closed, worker.nr_conns) == (0, 1)
 
 
 def take_one(worker: Any) -> None:
