@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from selectors import DefaultSelector
 from types import SimpleNamespace
 from typing import Any
 
@@ -158,6 +159,7 @@ def worker() -> Iterator[Any]:
     made.keepalived_conns, made.pending_conns, made.nr_conns, made.worker_connections = Resting(), Resting(), 1, 1_000
     made.method_queue = SimpleNamespace(defer=lambda *given: made.deferred.append(given))
     made.cfg, made.show, made._shown = SimpleNamespace(threads=2), None, 0.0
+    made._showing, made._expected = threading.Lock(), {}
     with select.epoll() as made._ready:
         yield made
 
@@ -385,3 +387,24 @@ def test_the_others_hear_at_once_of_a_worker_whose_threads_are_all_at_work_and_o
     worker.handle = lambda _: True
     worker._deal_with(pair[0])
     assert told == [1_002, 2]
+
+
+def test_who_was_let_in_is_as_good_as_served_until_he_asks_nothing_soon(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    """Or one worker lets in all who come at once, before its threads have had the time to take any."""
+    connection, theirs = pair
+    worker.cfg.threads, worker._knocked = 1, {}
+    worker.enqueue_req(connection)
+    assert worker._load() == 1_001
+    with DefaultSelector() as worker.poller:
+        worker.wait_for_and_dispatch_events(1.0)
+    assert worker._load() == 1
+
+    worker._by_file.clear()
+    worker.keepalived_conns.clear()
+    worker.enqueue_req(connection)
+    worker.handle = lambda _: True
+    theirs.sendall(b"a request")
+    take_one(worker)
+    assert worker._load() == 1

@@ -1,6 +1,7 @@
 """How gunicorn's worker leaves."""
 
 import socket
+import threading
 from selectors import EVENT_READ, BaseSelector, DefaultSelector
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,7 @@ def test_a_worker_that_has_as_few_as_the_others_by_now_waits_no_longer() -> None
             self.poller, self.alive, self.nr_conns, self.worker_connections = poller, True, 1, 1_000
             self.keepalived_conns, self.pending_conns = Resting(), Resting()
             self.cfg = SimpleNamespace(threads=4)
-            self._knocked, self._shown = {}, 0.0
+            self._knocked, self._expected, self._shown, self._showing = {}, {}, 0.0, threading.Lock()
             self.fewest = lambda: 0
 
         def _let_in(self, listener: Any) -> None:
