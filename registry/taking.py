@@ -80,9 +80,9 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """Serve until told to stop."""
         self._ready, bell = select.epoll(), os.eventfd(0)
         self._ready.register(bell, select.EPOLLIN)  # once it is rung, it wakes them all
-        for _ in range(self.cfg.threads):
-            self.tpool.submit(self._take)
         try:
+            for _ in range(self.cfg.threads):
+                self.tpool.submit(self._take)
             super().run()
         finally:
             self._over = True  # or the interpreter would wait for them at its end
@@ -94,18 +94,27 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._wait(conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close connections that nobody uses any more, or all of them."""
-        self._close_overdue(self.keepalived_conns, inf if force else time.monotonic())
+        """Close connections that nobody uses any more, or all of them.
+
+        Who has asked something uses his, however long all threads have been busy: it is waited for a thread anew.
+        """
+        if force:
+            self._close_overdue(self.keepalived_conns, inf)
+        else:
+            self._close_overdue(self.keepalived_conns, time.monotonic(), has_asked)
 
     def murder_pending(self) -> None:
         """Close connections whose callers do not hang up."""
         self._close_overdue(self.pending_conns, time.monotonic())
 
-    def _close_overdue(self, resting: Resting, now: float) -> None:
+    def _close_overdue(self, resting: Resting, now: float, is_used: Callable[[Any], bool] = lambda _: False) -> None:
         while (first := resting[0]) is not NOBODY and first.timeout <= now:
             if resting.take(first):
                 self._by_file.pop(first.sock.fileno(), None)
-                self._part(first)
+                if is_used(first):
+                    self._wait(first)
+                else:
+                    self._part(first)
 
     def _take(self) -> None:
         """Deal with what connections bring, one after the other."""
@@ -133,11 +142,12 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         :raises OSError, ValueError: it cannot be waited for, and does not wait.
         """
         conn.set_timeout()
-        if not self.alive:  # whoever stops does so before it looks at all those that wait
-            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         # What was read ahead shows nowhere. But there is room to write: so it is taken up at once, behind all others.
-        ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
-        self._rest(conn, self.keepalived_conns, self._deal_with, select.EPOLLOUT if ahead else select.EPOLLIN)
+        look = select.EPOLLOUT if has_read_ahead(conn) else select.EPOLLIN
+        self._rest(conn, self.keepalived_conns, self._deal_with, look)
+        # Whoever stops says so and then looks at all who wait. If he looked before this one did, he has said so by now.
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
 
     def _leave(self, conn: Any) -> None:
         """Say that no more answers come, and wait until the caller hangs up.
@@ -189,6 +199,18 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """See that all who wait do so no longer than this; meanwhile threads may take some, and bring others."""
         for conn in list(self.keepalived_conns):
             conn.timeout = min(conn.timeout, deadline)
+
+
+def has_read_ahead(conn: Any) -> bool:
+    """Whether some of the next request was read along with the last one."""
+    return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
+
+
+def has_asked(conn: Any) -> bool:
+    """Whether there is something to read of a connection that no thread has read yet."""
+    look = select.poll()
+    look.register(conn.sock.fileno(), select.POLLIN)
+    return has_read_ahead(conn) or any(found & select.POLLIN for _, found in look.poll(0))
 
 
 def worker_class(*, known_here: bool = KNOWN_HERE) -> Any:

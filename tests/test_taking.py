@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from selectors import DefaultSelector
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from registry.sharing import SharingWorker
-from registry.taking import MOST_UNREAD, NOBODY, SECONDS_TO_LEAVE, Resting, worker_class
+from registry.taking import MOST_UNREAD, NOBODY, SECONDS_BETWEEN_LOOKS, SECONDS_TO_LEAVE, Resting, worker_class
 from tests.cli.running import ROOT, Service, service
 
 TOKEN = "a-token-for-measuring-0123456789"
@@ -77,6 +78,31 @@ def test_a_service_that_stops_does_not_wait_for_those_who_ask_nothing(running: S
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(PATIENCE) == 0
         assert connection.recv(100) == b""
+
+
+@pytest.mark.parametrize("connected", ["before", "anew"])
+def test_who_asked_before_the_stop_is_answered_however_long_the_threads_are_busy(
+    running: Service, connected: str
+) -> None:
+    """What he sent is there, but nobody has looked yet: he is not one who asks nothing."""
+    post = b"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\n" + WHO + b"\r\nContent-Length: 2\r\n\r\n"
+    with ExitStack() as all_of_them:
+        waiting = all_of_them.enter_context(connect(running))
+        if connected == "before":
+            waiting.sendall(GET % 1)
+            assert answered(waiting, 1) == [b"1"]
+        busy = [all_of_them.enter_context(connect(running)) for _ in range(2)]
+        for connection in busy:
+            connection.sendall(post + b"{")
+        time.sleep(0.3)
+        waiting.sendall(GET % 2)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(STOP_KEEPALIVE_LINGER + 1.5)
+        for connection in busy:
+            connection.sendall(b"}")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 4")
+        assert answered(waiting, 1) == [b"2"]
+    assert running.process.wait(PATIENCE) == 0
 
 
 def test_who_hangs_up_and_who_comes_anew_mix_with_those_who_stay(running: Service) -> None:
@@ -200,6 +226,27 @@ def test_each_request_is_taken_once(worker: Any, pair: tuple[Connection, socket.
     assert not any(one.is_alive() for one in threads)
 
 
+def test_threads_end_though_the_worker_is_told_to_quit_before_all_have_begun(worker: Any) -> None:
+    """Or the interpreter would wait for them at its end."""
+    begun: list[threading.Thread] = []
+
+    def submit(take: Any) -> None:
+        if begun:
+            raise SystemExit(0)  # as gunicorn does on SIGQUIT, wherever the main thread is
+        begun.append(threading.Thread(target=take))
+        begun[0].start()
+
+    worker.tpool = SimpleNamespace(submit=submit)
+    try:
+        with pytest.raises(SystemExit):
+            worker.run()
+        begun[0].join(2 * SECONDS_BETWEEN_LOOKS)
+        assert not begun[0].is_alive()
+    finally:
+        worker._over = True
+        begun[0].join(PATIENCE)
+
+
 def test_whoever_has_a_connection_has_it_alone(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
     """Of a thread that takes it and the main thread that closes it because its time is over."""
     connection, _ = pair
@@ -215,6 +262,27 @@ def test_whoever_has_a_connection_has_it_alone(worker: Any, pair: tuple[Connecti
     assert (connection.closed, worker.nr_conns) == (1, 0)
     assert not worker.keepalived_conns.take(connection)
     assert not worker._by_file
+
+
+def test_whose_time_is_over_but_who_has_asked_is_waited_for_anew(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    """All threads have been busy since: to close the connection would lose his request."""
+    connection, theirs = pair
+    taken: list[Any] = []
+    worker._deal_with = taken.append
+    worker._wait(connection)
+    theirs.sendall(b"a request")
+    connection.timeout = 0.0
+    worker.murder_keepalived()
+    assert (connection.closed, worker.nr_conns) == (0, 1)
+    assert connection.timeout > time.monotonic()
+    take_one(worker)
+    assert taken == [connection]
+
+    worker._wait(connection)
+    worker.murder_keepalived(force=True)
+    assert (connection.closed, worker.nr_conns) == (1, 0)
 
 
 def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
@@ -360,6 +428,22 @@ def test_who_is_waited_for_after_the_stop_is_so_no_longer_than_all_others(
     worker.alive = False
     worker._wait(pair[0])
     assert list(worker.keepalived_conns) == [pair[0]]
+    assert pair[0].timeout <= time.monotonic() + STOP_KEEPALIVE_LINGER
+
+
+def test_who_comes_to_wait_in_the_moment_of_the_stop_does_so_no_longer_than_all_others(
+    worker: Any, pair: tuple[Connection, socket.socket]
+) -> None:
+    class Late(Resting):
+        """Its worker is told to stop, and looks at those who wait, just before one is added."""
+
+        def append(self, conn: Any) -> None:
+            worker.alive = False
+            worker._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
+            super().append(conn)
+
+    worker.keepalived_conns = Late()
+    worker._wait(pair[0])
     assert pair[0].timeout <= time.monotonic() + STOP_KEEPALIVE_LINGER
 
 
