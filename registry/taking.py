@@ -111,10 +111,15 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         while (first := resting[0]) is not NOBODY and first.timeout <= now:
             if resting.take(first):
                 self._by_file.pop(first.sock.fileno(), None)
-                if is_used(first):
-                    self._wait(first)
-                else:
+                if not (is_used(first) and self._waits_anew(first)):
                     self._part(first)
+
+    def _waits_anew(self, conn: Any) -> bool:
+        try:
+            self._wait(conn)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _take(self) -> None:
         """Deal with what connections bring, one after the other."""
