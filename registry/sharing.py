@@ -83,7 +83,8 @@ class SharingWorker(worker_class()):  # type: ignore[misc] # gunicorn has no typ
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a thread deal with what a new connection brings, which will be soon."""
-        self._expected[conn] = time.monotonic() + SOON
+        if not conn.initialized:  # gunicorn's own worker has those dealt with here too that stay
+            self._expected[conn] = time.monotonic() + SOON
         super().enqueue_req(conn)
 
     def _load(self) -> int:

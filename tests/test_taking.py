@@ -167,6 +167,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, timeout: float = 65.0) -> None:
         self.sock, self.parser, self.timeout, self.closed = sock, None, timeout, 0
+        self.initialized = False
 
     def set_timeout(self) -> None:
         """As gunicorn does."""
