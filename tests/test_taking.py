@@ -6,8 +6,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from selectors import DefaultSelector
 from types import SimpleNamespace
@@ -198,6 +199,14 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
         yield Connection(ours), theirs
 
 
+def wait_until(it_is_so: Callable[[], bool]) -> None:
+    """Give other threads the time that they need."""
+    deadline = time.monotonic() + PATIENCE
+    while not it_is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_each_request_is_taken_once(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
     """However many threads wait, until it is waited for the next one."""
     connection, theirs = pair
@@ -209,6 +218,9 @@ def test_each_request_is_taken_once(worker: Any, pair: tuple[Connection, socket.
             woken.append(file)
             return super().pop(file, *given)
 
+    def is_taken(times: int) -> bool:
+        return len(taken) == times
+
     worker._deal_with, worker._by_file = taken.append, ByFile()
     worker._wait(connection)
     threads = [threading.Thread(target=worker._take) for _ in range(4)]
@@ -216,7 +228,8 @@ def test_each_request_is_taken_once(worker: Any, pair: tuple[Connection, socket.
         one.start()
     for times in (1, 2):
         theirs.sendall(b"a request")
-        time.sleep(0.2)
+        wait_until(partial(is_taken, times))
+        time.sleep(0.05)
         assert taken == [connection] * times
         assert len(woken) == times  # who is not to have it is not told of it
         connection.sock.recv(100)
@@ -305,8 +318,8 @@ def test_who_comes_too_late_for_a_connection_leaves_it(worker: Any, pair: tuple[
     theirs.sendall(b"a request")
     thread = threading.Thread(target=worker._take)
     thread.start()
-    time.sleep(0.1)
-    assert not worker._by_file
+    wait_until(lambda: not worker._by_file)
+    time.sleep(0.05)
     assert not taken
     worker._over = True
     thread.join(PATIENCE)
