@@ -91,7 +91,8 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def enqueue_req(self, conn: Any) -> None:
         """Have a thread deal with what a new connection brings."""
         conn.data_ready = True  # it is, once a thread takes it
-        self._wait(conn)
+        if not self._can_wait(conn):
+            self._part(conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close connections that nobody uses any more, or all of them.
@@ -111,10 +112,11 @@ class TakingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         while (first := resting[0]) is not NOBODY and first.timeout <= now:
             if resting.take(first):
                 self._by_file.pop(first.sock.fileno(), None)
-                if not (is_used(first) and self._waits_anew(first)):
+                if not (is_used(first) and self._can_wait(first)):
                     self._part(first)
 
-    def _waits_anew(self, conn: Any) -> bool:
+    def _can_wait(self, conn: Any) -> bool:
+        """Wait for a connection, if that is possible: the main thread, which asks, has to go on."""
         try:
             self._wait(conn)
         except (OSError, ValueError):

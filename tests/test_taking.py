@@ -424,6 +424,13 @@ def test_a_connection_that_cannot_be_waited_for_is_counted_off_once(worker: Any)
     assert (connection.closed, worker.nr_conns) == (0, 1)  # finish_request does both
 
 
+def test_the_main_thread_goes_on_though_a_new_connection_cannot_be_waited_for(worker: Any) -> None:
+    with open("/dev/null", "rb") as file:
+        connection = Connection(file)  # type: ignore[arg-type]
+        worker.enqueue_req(connection)
+    assert (connection.closed, worker.nr_conns) == (1, 0)
+
+
 def test_a_thread_outlives_whatever_comes_of_a_request(worker: Any, pair: tuple[Connection, socket.socket]) -> None:
 
     def leave(_: Any) -> None:
