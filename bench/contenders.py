@@ -85,14 +85,14 @@ def mlflow(python: str, url: str, directory: Path) -> Iterator[Contender]:
 
 @contextmanager
 def bare(admin_url: str, directory: Path) -> Iterator[Contender]:
-    """One Flask route with one select (bare.py), under our gunicorn settings."""
+    """Flask routes with one select or one change each (bench/bare), under our gunicorn settings."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     settings = {
         "PYTHONPATH": str(ROOT), "REGISTRY_PORT": str(port),
         "REGISTRY_DATABASE_URL": embedded.as_role(admin_url, embedded.SERVICE),
     }  # fmt: skip
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bench.bare_conf", "bench.bare:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bench.bare.conf", "bench.bare.app:app"]
     ready = f"http://127.0.0.1:{port}/"
     with running(command, environment(**settings), directory / "bare.log", ready) as server:
         yield Contender(port, (server,))

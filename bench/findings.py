@@ -48,9 +48,11 @@ class Findings:
         """The size that counts most."""
         return self.sizes[-1]
 
-    def compared(self, question: str, theirs: str, size: Size, their_question: str = "") -> Figure | None:
-        """Our rate as a multiple of somebody's."""
-        ours = self.results.figure(US, size.name, question)
+    def compared(
+        self, question: str, theirs: str, size: Size, their_question: str = "", *, who: str = US
+    ) -> Figure | None:
+        """Our rate, or that of somebody else, as a multiple of somebody's."""
+        ours = self.results.figure(who, size.name, question)
         others = self.results.figure(theirs, size.name, their_question or question)
         return ratio(ours, others) if ours and others else None
 
@@ -136,7 +138,9 @@ AIMS = (
     times(questions.NEVER_ASKED, BARE, 0.7, questions.RESOLVE),
     times(questions.UNCHANGED, BARE, 0.8, questions.RESOLVE),
     times("create a version", MLFLOW, 6),
+    times("create a version", BARE, 0.5),
     times(questions.TRANSITION, MLFLOW, 6),
+    times(questions.TRANSITION, BARE, 0.5),
     times("set a tag", MLFLOW, 6),
     no_slower(questions.LARGEST, questions.TEN, 1.2),
     within("search by tag", 20),

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import bare, pgbench, wrk
+from bench import pgbench, wrk
+from bench.bare.app import SELECT
 from bench.contenders import Contender
 from bench.figures import Figure
 from bench.machine import Noise
@@ -37,13 +38,13 @@ class Asked:
     def questions(self) -> Sequence[Question]:
         """What this one can be asked."""
         if self.who == BARE:
-            return [BY_NAME[RESOLVE]]
+            return [BY_NAME[RESOLVE], *(one for one in QUESTIONS if one.writes)]
         return [one for one in QUESTIONS if one.both or self.who == US]
 
     def requests(self, question: Question) -> Sequence[Request]:
         """The requests of a question, as this one takes them."""
         found = question.requests(self.size, self.known)
-        if self.who != BARE:
+        if self.who != BARE or question.writes:
             return found
         return [Request(f"/{one.body['name']}") for one in found if isinstance(one.body, dict)]
 
@@ -131,5 +132,5 @@ def without_service(size: Size, url: str, directory: Path, seconds: int) -> floa
     """Questions per second that pgbench asks of the database: the bare route's."""
     script = directory / "select.sql"
     name = "('model-' || lpad(:index::text, 6, '0'))"
-    script.write_text(f"\\set index random(1, {size.models - 1})\n{bare.SELECT.replace('%s', name)};\n")
+    script.write_text(f"\\set index random(1, {size.models - 1})\n{SELECT.replace('%s', name)};\n")
     return pgbench.rate(url, script, MANY, seconds)

@@ -1,14 +1,10 @@
-"""What any service on this stack costs at least: a Flask route that asks one question through psycopg2."""
+"""A Flask application that asks one question through psycopg2, or makes one change."""
 
-import os
-import threading
-from typing import Any
-
-import psycopg2
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 
-from bench.servers import plain
+from bench.bare.connection import connection
+from bench.bare.writes import writes
 
 SELECT = (
     "SELECT v.number, v.stage, v.source, v.run_id FROM registry.registered_models m "
@@ -16,10 +12,9 @@ SELECT = (
     "WHERE m.name = %s AND m.deleted_at IS NULL ORDER BY v.number DESC LIMIT 1"
 )
 """Which version of a model is in Production: what pgbench asks, too."""
-URL = plain(os.environ["REGISTRY_DATABASE_URL"]) if "REGISTRY_DATABASE_URL" in os.environ else ""
 
 app = Flask(__name__)
-_local = threading.local()
+app.register_blueprint(writes)
 
 
 @app.get("/")
@@ -35,11 +30,3 @@ def resolve(name: str) -> ResponseReturnValue:
         cursor.execute(SELECT, (name,))
         number, stage, source, run_id = cursor.fetchone()
     return jsonify(version=number, stage=stage, source=source, run_id=run_id)
-
-
-def connection() -> Any:
-    """Return this thread's connection, opened when it is first needed."""
-    if not hasattr(_local, "connection"):
-        _local.connection = psycopg2.connect(URL)
-        _local.connection.autocommit = True
-    return _local.connection

@@ -1,0 +1,1 @@
+"""The bare route: what any service on this stack costs at least that does as much."""
