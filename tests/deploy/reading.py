@@ -1,5 +1,6 @@
 """The files under deploy/ and beside them, read as those who use them would."""
 
+import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +25,26 @@ def manifests() -> dict[str, list[dict[str, Any]]]:
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """The pod templates, by the name of what makes them."""
+    """The pod templates, by the name of what makes them; of the service also the one that a component makes."""
     kinds = ("Deployment", "StatefulSet", "Job")
-    return {one["metadata"]["name"]: one["spec"]["template"] for kind in kinds for one in manifests()[kind]}
+    found = {one["metadata"]["name"]: one for kind in kinds for one in manifests()[kind]}
+    found["model-registry with a replica"] = patched(found["model-registry"], "replica")
+    return {name: one["spec"]["template"] for name, one in found.items()}
+
+
+def patched(manifest: dict[str, Any], component: str) -> dict[str, Any]:
+    """A manifest with the patches of a component for it, each of which adds something to the end of a list."""
+    manifest = copy.deepcopy(manifest)
+    for patch in yaml.safe_load((KUBERNETES / component / "kustomization.yaml").read_text())["patches"]:
+        if patch["target"] == {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}:
+            for operation in yaml.safe_load(patch["patch"]):
+                *way, end = operation["path"].strip("/").split("/")
+                assert (operation["op"], end) == ("add", "-")
+                at: Any = manifest
+                for step in way:
+                    at = at[int(step) if isinstance(at, list) else step]
+                at.append(operation["value"])
+    return manifest
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:

@@ -112,6 +112,11 @@ def test_selectors_find_the_pods() -> None:
     assert all(each["database-client"] == "true" for each in labels.values())
 
 
+def test_a_component_names_a_replica() -> None:
+    added = {each["name"] for each in PODS["model-registry with a replica"]["spec"]["containers"][0]["env"]}
+    assert added - {each["name"] for each in serving()["env"]} == {"REGISTRY_REPLICA_URL_FILE"}
+
+
 def test_stopping_leaves_time_for_requests_under_way() -> None:
     settings = {each["name"]: each["value"] for each in serving()["env"]}
     graceful = int(settings["REGISTRY_GRACEFUL_TIMEOUT_SECONDS"])
