@@ -6,7 +6,7 @@ from typing import Any
 from registry.faces.mlflow.schemas import ErrorAnswer
 from registry.faces.openapi.parameters import ANSWER_HEADERS
 from registry.faces.openapi.routes import Route
-from registry.faces.rest.schemas import Problem
+from registry.faces.rest.schemas.problems import Problem
 
 MEANINGS = {
     400: "The request is not right; the text says which part of it and why.",

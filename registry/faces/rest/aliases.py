@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import aliases
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.labels import Aliases, AliasTarget, OneAlias
 from registry.faces.rest.wire import load_body
 
 Answer = dict[str, Any]
@@ -17,7 +17,7 @@ Done = tuple[str, int]
 @operation(
     "All aliases of a model",
     "Each with the number of the version that it names.",
-    answer=schemas.Aliases,
+    answer=Aliases,
 )
 def get_all(name: str) -> Answer:
     """GET /models/<name>/aliases."""
@@ -27,7 +27,7 @@ def get_all(name: str) -> Answer:
 @operation(
     "The version that an alias names",
     "Its number.",
-    answer=schemas.OneAlias,
+    answer=OneAlias,
 )
 def get(name: str, alias: str) -> Answer:
     """GET /models/<name>/aliases/<alias>."""
@@ -37,12 +37,12 @@ def get(name: str, alias: str) -> Answer:
 @operation(
     "Set an alias",
     "It names this version from now on, whatever it named before. `latest`, and words like `v1`, are reserved.",
-    body=schemas.AliasTarget,
+    body=AliasTarget,
     status=204,
 )
 def set_one(name: str, alias: str) -> Done:
     """PUT /models/<name>/aliases/<alias>."""
-    asked = load_body(schemas.AliasTarget)
+    asked = load_body(AliasTarget)
     with change() as session:
         aliases.set(session, g.principal, name, alias, asked["version"])
         return "", 204

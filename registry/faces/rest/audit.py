@@ -8,13 +8,13 @@ from registry.domain import audit
 from registry.domain.audit import Question
 from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import concerns, reading
-from registry.faces.rest import schemas
 from registry.faces.rest.audit_export import FILES, export, export_signed
 from registry.faces.rest.audit_tail import follow
+from registry.faces.rest.schemas.audit import AuditQuery, Events, ModelAuditQuery, Tail, VersionAuditQuery
 from registry.faces.rest.wire import load_query
 
-EVENTS = schemas.Events()
-TAIL = schemas.Tail()
+EVENTS = Events()
+TAIL = Tail()
 PAGE = 100
 # Who follows the log waits for what comes, and is not to wait longer than it takes.
 WRITTEN = MayBeOld(
@@ -27,45 +27,45 @@ FILTERS = ("actor", "action", "subject", "since", "until", "request_id")
     "Audit events",
     "Every change, written by the database in the transaction of the change itself. A page of JSON, or, with "
     "`format`, everything as JSON lines, byte for byte as it is stored, or as CSV, without an upper bound.",
-    query=schemas.AuditQuery,
-    answer=schemas.Events,
+    query=AuditQuery,
+    answer=Events,
     files=FILES,
     also=(404, 409),
     replica=WRITTEN,
 )
 def search() -> dict[str, Any] | Response:
     """GET /audit."""
-    asked = load_query(schemas.AuditQuery)
+    asked = load_query(AuditQuery)
     return answer(asked, asked["model"], asked["version"])
 
 
 @operation(
     "Audit events of one model",
     "Also under the names that it had before, and after it was deleted.",
-    query=schemas.ModelAuditQuery,
-    answer=schemas.Events,
+    query=ModelAuditQuery,
+    answer=Events,
     files=FILES,
     also=(409,),
     replica=WRITTEN,
 )
 def of_model(name: str) -> dict[str, Any] | Response:
     """GET /models/<name>/audit."""
-    asked = load_query(schemas.ModelAuditQuery)
+    asked = load_query(ModelAuditQuery)
     return answer(asked, name, asked["version"])
 
 
 @operation(
     "Audit events of one version",
     "Also after it was deleted. Empty for a version that never was.",
-    query=schemas.VersionAuditQuery,
-    answer=schemas.Events,
+    query=VersionAuditQuery,
+    answer=Events,
     files=FILES,
     also=(409,),
     replica=WRITTEN,
 )
 def of_version(name: str, number: int) -> dict[str, Any] | Response:
     """GET /models/<name>/versions/<number>/audit."""
-    return answer(load_query(schemas.VersionAuditQuery), name, number)
+    return answer(load_query(VersionAuditQuery), name, number)
 
 
 def answer(asked: dict[str, Any], model: str | None, number: int | None) -> dict[str, Any] | Response:

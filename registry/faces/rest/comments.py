@@ -7,23 +7,23 @@ from flask import Blueprint, g
 from registry.domain import comments
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.labels import Comments, CommentText, OneComment
 from registry.faces.rest.wire import PageQuery, created, load_body, load_query
 
-ONE = schemas.OneComment()
-MANY = schemas.Comments()
+ONE = OneComment()
+MANY = Comments()
 
 
 @operation(
     "Comment",
     "A remark that bears the caller's name.",
-    body=schemas.CommentText,
-    answer=schemas.OneComment,
+    body=CommentText,
+    answer=OneComment,
     status=201,
 )
 def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int, dict[str, str]]:
     """POST …/comments."""
-    asked = load_body(schemas.CommentText)
+    asked = load_body(CommentText)
     with change() as session:
         made = comments.create(session, g.principal, name, number, asked["text"])
         subject = "model" if number is None else "version"
@@ -33,7 +33,7 @@ def create(name: str, number: int | None = None) -> tuple[dict[str, Any], int, d
 @operation(
     "One comment",
     "What it says, who wrote it and when.",
-    answer=schemas.OneComment,
+    answer=OneComment,
 )
 def get(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
     """GET …/comments/<id>."""
@@ -44,7 +44,7 @@ def get(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]
     "Comments, oldest first",
     "Page by page.",
     query=PageQuery,
-    answer=schemas.Comments,
+    answer=Comments,
 )
 def search(name: str, number: int | None = None) -> dict[str, Any]:
     """GET …/comments."""
@@ -56,12 +56,12 @@ def search(name: str, number: int | None = None) -> dict[str, Any]:
 @operation(
     "Edit one's own comment",
     "Only its author can; the audit log keeps what it said before.",
-    body=schemas.CommentText,
-    answer=schemas.OneComment,
+    body=CommentText,
+    answer=OneComment,
 )
 def edit(name: str, comment_id: int, number: int | None = None) -> dict[str, Any]:
     """PATCH …/comments/<id>."""
-    asked = load_body(schemas.CommentText)
+    asked = load_body(CommentText)
     with change() as session:
         return dict(ONE.dump(comments.edit(session, g.principal, name, number, comment_id, asked["text"])))
 

@@ -7,23 +7,23 @@ from flask import Blueprint, g
 from registry.domain import explaining
 from registry.faces.contract import operation
 from registry.faces.inbound import concerns, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.grants import Explained, ExplainQuery
 from registry.faces.rest.wire import load_query
 
-EXPLAINED = schemas.Explained()
+EXPLAINED = Explained()
 
 
 @operation(
     "Whether something may be done, and why or why not",
     "By which grant, or what is missing and who could give it. For the caller and its credential or, asked by an "
     "administrator, for another principal with a whole token. A move from or to Production is a promotion.",
-    query=schemas.ExplainQuery,
-    answer=schemas.Explained,
+    query=ExplainQuery,
+    answer=Explained,
     also=(403, 404),
 )
 def explain() -> dict[str, Any]:
     """GET /access/explain."""
-    asked = load_query(schemas.ExplainQuery)
+    asked = load_query(ExplainQuery)
     concerns(asked["model"])
     found = explaining.explain(
         reading(),

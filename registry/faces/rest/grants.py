@@ -8,25 +8,25 @@ from registry.domain import grants
 from registry.domain.grants import Wanted
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.grants import CreateGrant, GrantQuery, Grants, OneGrant
 from registry.faces.rest.wire import created, load_body, load_query
 
 Answer = dict[str, Any]
-ONE, MANY = schemas.OneGrant(), schemas.Grants()
+ONE, MANY = OneGrant(), Grants()
 
 
 @operation(
     "Give or deny permissions",
     "To a principal or a group, over all models or those whose names match a pattern, in which `*` is any run of "
     "characters. Deny wins. The owner of a model can give the roles viewer and contributor on it, by its exact name.",
-    body=schemas.CreateGrant,
-    answer=schemas.OneGrant,
+    body=CreateGrant,
+    answer=OneGrant,
     status=201,
     also=(404, 409),
 )
 def create() -> tuple[Answer, int, dict[str, str]]:
     """POST /grants."""
-    asked = load_body(schemas.CreateGrant)
+    asked = load_body(CreateGrant)
     with change() as session:
         made = grants.create(session, g.principal, Wanted(**asked))
         return created(ONE.dump(made), "get_grant", grant_id=made.id)
@@ -35,13 +35,13 @@ def create() -> tuple[Answer, int, dict[str, str]]:
 @operation(
     "Grants, oldest first",
     "Those of a principal, of a group, or those that concern a model; its owner sees those on this model alone.",
-    query=schemas.GrantQuery,
-    answer=schemas.Grants,
+    query=GrantQuery,
+    answer=Grants,
     also=(403,),
 )
 def search() -> Answer:
     """GET /grants."""
-    asked = load_query(schemas.GrantQuery)
+    asked = load_query(GrantQuery)
     found = grants.search(
         reading(),
         g.principal,
@@ -54,7 +54,7 @@ def search() -> Answer:
     return dict(MANY.dump(found))
 
 
-@operation("One grant", "Whose it is, and what it is about.", answer=schemas.OneGrant, also=(403,))
+@operation("One grant", "Whose it is, and what it is about.", answer=OneGrant, also=(403,))
 def get(grant_id: int) -> Answer:
     """GET /grants/<id>."""
     return dict(ONE.dump(grants.get(reading(), g.principal, grant_id)))

@@ -8,28 +8,29 @@ from registry.domain import model_versions, stages, transitions
 from registry.domain.model_versions import Amendment
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading, rests_on
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.stages import Moves, Transition
+from registry.faces.rest.schemas.versions import AmendVersion, CreateVersion, OneVersion
 from registry.faces.rest.wire import PageQuery, created, expected, load_body, load_query
 
 Answer = dict[str, Any]
 New = tuple[Answer, int, dict[str, str]]
 Done = tuple[str, int]
-ONE = schemas.OneVersion()
-MOVES = schemas.Moves()
+ONE = OneVersion()
+MOVES = Moves()
 
 
 @operation(
     "Register a version, and put it in a stage",
     "The registry numbers it, and never uses a number twice. With `stage` it goes there in the same "
     "transaction, by the rules of a transition: both are done, or neither.",
-    body=schemas.CreateVersion,
-    answer=schemas.OneVersion,
+    body=CreateVersion,
+    answer=OneVersion,
     status=201,
     also=(409,),
 )
 def create(name: str) -> New:
     """POST /models/<name>/versions."""
-    asked = load_body(schemas.CreateVersion)
+    asked = load_body(CreateVersion)
     reason, move = asked.pop("reason"), move_in(asked)
     with change(reason) as session:
         made = stages.register(session, g.principal, name, **move, **asked)
@@ -46,7 +47,7 @@ def move_in(asked: dict[str, Any]) -> dict[str, Any]:
 @operation(
     "Get a version",
     "Where it came from, where it stands, and what is known of it.",
-    answer=schemas.OneVersion,
+    answer=OneVersion,
 )
 def get(name: str, number: int) -> Answer:
     """GET /models/<name>/versions/<number>."""
@@ -58,12 +59,12 @@ def get(name: str, number: int) -> Answer:
 @operation(
     "Describe a version",
     "What is left out stays.",
-    body=schemas.AmendVersion,
-    answer=schemas.OneVersion,
+    body=AmendVersion,
+    answer=OneVersion,
 )
 def amend(name: str, number: int) -> Answer:
     """PATCH /models/<name>/versions/<number>."""
-    asked = load_body(schemas.AmendVersion)
+    asked = load_body(AmendVersion)
     with change() as session:
         return dict(ONE.dump(model_versions.amend(session, g.principal, name, number, cast("Amendment", asked))))
 
@@ -84,12 +85,12 @@ def delete(name: str, number: int) -> Done:
     "Move a version to a stage",
     "Into or out of Production takes the `promote` permission, any other move `transition`. With "
     "`expected_current` it is a compare-and-set: the refusal names who holds the stage now.",
-    body=schemas.Transition,
-    answer=schemas.OneVersion,
+    body=Transition,
+    answer=OneVersion,
 )
 def transition(name: str, number: int) -> Answer:
     """POST /models/<name>/versions/<number>/transitions."""
-    asked = load_body(schemas.Transition)
+    asked = load_body(Transition)
     with change(asked["reason"], dry_run=asked["dry_run"]) as session:
         version = stages.transition(
             session,
@@ -107,7 +108,7 @@ def transition(name: str, number: int) -> Answer:
     "The moves of a version, newest first",
     "From its registration on: from where to where, when, by whom and why.",
     query=PageQuery,
-    answer=schemas.Moves,
+    answer=Moves,
 )
 def moves(name: str, number: int) -> Answer:
     """GET /models/<name>/versions/<number>/transitions."""

@@ -7,11 +7,11 @@ from flask import Blueprint, Response, g
 from registry.domain import checkpoints, proofs
 from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.proofs import CheckpointQuery, Consistency, ConsistencyQuery, Inclusion, InclusionQuery
 from registry.faces.rest.wire import load_query
 
-INCLUSION = schemas.Inclusion()
-CONSISTENCY = schemas.Consistency()
+INCLUSION = Inclusion()
+CONSISTENCY = Consistency()
 NOTE = "text/plain"
 SIGNED = MayBeOld("What was signed is true for ever, and the checkpoint before the latest one is as good.")
 
@@ -20,14 +20,14 @@ SIGNED = MayBeOld("What was signed is true for ever, and the checkpoint before t
     "The latest checkpoint of the log, or that of a size",
     "A signed note (c2sp.org/tlog-checkpoint). Kept outside of the service, it proves later that nothing of what it "
     "covers was changed.",
-    query=schemas.CheckpointQuery,
+    query=CheckpointQuery,
     answer=NOTE,
     also=(404,),
     replica=SIGNED,
 )
 def checkpoint() -> Response:
     """GET /audit/checkpoint."""
-    asked = load_query(schemas.CheckpointQuery)
+    asked = load_query(CheckpointQuery)
     found = checkpoints.read(reading(), g.principal, asked["size"])
     return Response(found.note, content_type=f"{NOTE}; charset=utf-8")
 
@@ -35,28 +35,28 @@ def checkpoint() -> Response:
 @operation(
     "The proof that an event is in the log",
     "An inclusion proof (RFC 6962) under the latest checkpoint, or at another size that is not larger.",
-    query=schemas.InclusionQuery,
-    answer=schemas.Inclusion,
+    query=InclusionQuery,
+    answer=Inclusion,
     also=(404, 409),
     replica=SIGNED,
 )
 def inclusion(position: int) -> dict[str, Any]:
     """GET /audit/proof/<position>."""
-    asked = load_query(schemas.InclusionQuery)
+    asked = load_query(InclusionQuery)
     return dict(INCLUSION.dump(proofs.inclusion(reading(), g.principal, position, asked["size"])))
 
 
 @operation(
     "The proof that an earlier log is the beginning of a later one",
     "A consistency proof (RFC 6962) between two sizes of the log, neither of them larger than the latest checkpoint.",
-    query=schemas.ConsistencyQuery,
-    answer=schemas.Consistency,
+    query=ConsistencyQuery,
+    answer=Consistency,
     also=(404, 409),
     replica=SIGNED,
 )
 def consistency() -> dict[str, Any]:
     """GET /audit/consistency."""
-    asked = load_query(schemas.ConsistencyQuery)
+    asked = load_query(ConsistencyQuery)
     return dict(CONSISTENCY.dump(proofs.consistency(reading(), g.principal, asked["first"], asked["second"])))
 
 

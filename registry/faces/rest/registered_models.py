@@ -8,26 +8,26 @@ from registry.domain import registered_models
 from registry.domain.registered_models import Amendment
 from registry.faces.contract import operation
 from registry.faces.inbound import change, concerns, reading, rests_on
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.models import AmendModel, CreateModel, OneModel
 from registry.faces.rest.wire import created, load_body
 
 Answer = dict[str, Any]
 New = tuple[Answer, int, dict[str, str]]
 Done = tuple[str, int]
-ONE = schemas.OneModel()
+ONE = OneModel()
 
 
 @operation(
     "Register a model",
     "A name, and what is known of it; versions come later. Names are compared exactly, and hold neither `/` nor `:`.",
-    body=schemas.CreateModel,
-    answer=schemas.OneModel,
+    body=CreateModel,
+    answer=OneModel,
     status=201,
     creates=True,
 )
 def create() -> New:
     """POST /models."""
-    asked = load_body(schemas.CreateModel)
+    asked = load_body(CreateModel)
     concerns(asked["name"])
     with change() as session:
         made = registered_models.create(session, g.principal, **asked)
@@ -37,7 +37,7 @@ def create() -> New:
 @operation(
     "Get a model",
     "With its tags, its aliases and the newest version of each stage.",
-    answer=schemas.OneModel,
+    answer=OneModel,
 )
 def get(name: str) -> Answer:
     """GET /models/<name>."""
@@ -49,13 +49,13 @@ def get(name: str) -> Answer:
 @operation(
     "Rename or describe a model",
     "What is left out stays. A new name takes the `rename` permission; aliases, versions and history go along.",
-    body=schemas.AmendModel,
-    answer=schemas.OneModel,
+    body=AmendModel,
+    answer=OneModel,
     also=(409,),
 )
 def amend(name: str) -> Answer:
     """PATCH /models/<name>."""
-    asked = load_body(schemas.AmendModel)
+    asked = load_body(AmendModel)
     with change() as session:
         return dict(ONE.dump(registered_models.amend(session, g.principal, name, cast("Amendment", asked))))
 

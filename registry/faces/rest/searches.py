@@ -9,25 +9,25 @@ from registry.domain.filtering import Node, OrderKey
 from registry.domain.searching import Search
 from registry.faces.contract import MayBeOld, operation
 from registry.faces.inbound import reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.searches import Models, SearchInModelQuery, SearchQuery, Versions
 from registry.faces.rest.wire import load_query
 
 Answer = dict[str, Any]
-MODELS = schemas.Models()
-VERSIONS = schemas.Versions()
+MODELS = Models()
+VERSIONS = Versions()
 LISTED = MayBeOld("A list is out of date as soon as it was read: who acts on it is told by the change if it was.")
 
 
 @operation(
     "Search models",
     "Page by page, in any order; without parameters, all of them by name.",
-    query=schemas.SearchQuery,
-    answer=schemas.Models,
+    query=SearchQuery,
+    answer=Models,
     replica=LISTED,
 )
 def models() -> Answer:
     """GET /models."""
-    asked = load_query(schemas.SearchQuery)
+    asked = load_query(SearchQuery)
     where = [asking.model_filter(asked["filter"])] if asked["filter"] else []
     search = question(asked, where, asking.model_order(asked["order_by"]))
     return dict(MODELS.dump(searching.models(reading(), g.principal, search)))
@@ -36,13 +36,13 @@ def models() -> Answer:
 @operation(
     "Search versions of all models",
     "Page by page, in any order; without parameters, those changed last come first.",
-    query=schemas.SearchQuery,
-    answer=schemas.Versions,
+    query=SearchQuery,
+    answer=Versions,
     replica=LISTED,
 )
 def versions() -> Answer:
     """GET /versions."""
-    asked = load_query(schemas.SearchQuery)
+    asked = load_query(SearchQuery)
     search = question(asked, version_filter(asked), asking.version_order(asked["order_by"]))
     return dict(VERSIONS.dump(searching.versions(reading(), g.principal, search, with_aliases=True)))
 
@@ -50,13 +50,13 @@ def versions() -> Answer:
 @operation(
     "Search versions of one model",
     "Page by page, in any order; without parameters, the highest number first.",
-    query=schemas.SearchInModelQuery,
-    answer=schemas.Versions,
+    query=SearchInModelQuery,
+    answer=Versions,
     replica=LISTED,
 )
 def versions_of(name: str) -> Answer:
     """GET /models/<name>/versions."""
-    asked = load_query(schemas.SearchInModelQuery)
+    asked = load_query(SearchInModelQuery)
     search = question(asked, version_filter(asked), asking.version_order_in_model(asked["order_by"]))
     return dict(VERSIONS.dump(searching.versions_of(reading(), g.principal, name, search)))
 

@@ -12,12 +12,13 @@ from registry.domain.snapshot import Row, Snapshot, State
 from registry.domain.times import rfc3339
 from registry.faces.contract import PAST, operation
 from registry.faces.inbound import reading, reading_later
-from registry.faces.rest import schemas
 from registry.faces.rest.audit_export import file
+from registry.faces.rest.schemas.moments import SnapshotQuery
+from registry.faces.rest.schemas.proofs import Evidence
 from registry.faces.rest.wire import load_query
 
 KIND = "application/jsonl"
-EVIDENCE = schemas.Evidence()
+EVIDENCE = Evidence()
 OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "digest", "storage_location", "description")
 
 
@@ -26,14 +27,14 @@ OF_A_VERSION = ("stage", "source", "run_id", "run_link", "logged_model_id", "dig
     "Made from the audit log alone, as JSON lines: a `snapshot` with the moment; of each model, by id, one `model` "
     "with the last event that went into it, each `version`, each `comment`; at last one `end` that counts them. "
     "A text that was erased is its salted digest. With `proof=true` each `model` has the proof of its event.",
-    query=schemas.SnapshotQuery,
+    query=SnapshotQuery,
     answer=KIND,
     files=(KIND,),
     replica=PAST,
 )
 def as_of() -> Response:
     """GET /snapshot."""
-    asked = load_query(schemas.SnapshotQuery)
+    asked = load_query(SnapshotQuery)
     found = snapshot.as_of(reading(), reading_later(), g.principal, asked["at"], prove=asked["proof"])
     return file(lines(found), KIND, "snapshot", "jsonl")
 

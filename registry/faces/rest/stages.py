@@ -8,13 +8,15 @@ from registry.domain import stages, tenures
 from registry.errors import NotFound
 from registry.faces.contract import PAST, MayBeOld, operation
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.moments import ProvenAt
+from registry.faces.rest.schemas.stages import PastTenures, Rollback, Tenures
+from registry.faces.rest.schemas.versions import OneVersion
 from registry.faces.rest.wire import PageQuery, expected, load_body, load_query
 from registry.vocabulary import Stage
 
-TENURES = schemas.Tenures()
-HISTORY = schemas.PastTenures()
-ONE = schemas.OneVersion()
+TENURES = Tenures()
+HISTORY = PastTenures()
+ONE = OneVersion()
 
 
 def stage_called(word: str) -> Stage:
@@ -31,13 +33,13 @@ def stage_called(word: str) -> Stage:
 @operation(
     "Who stands in a stage, now or at a moment",
     "None, one or several versions, each since when and by whom.",
-    query=schemas.ProvenAt,
-    answer=schemas.Tenures,
+    query=ProvenAt,
+    answer=Tenures,
     replica=PAST,
 )
 def holders(name: str, stage: str) -> dict[str, Any]:
     """GET /models/<name>/stages/<stage>."""
-    asked = load_query(schemas.ProvenAt)
+    asked = load_query(ProvenAt)
     found = tenures.holders(reading(), g.principal, name, stage_called(stage), asked["at"], prove=asked["proof"])
     return dict(TENURES.dump({"items": found}))
 
@@ -46,7 +48,7 @@ def holders(name: str, stage: str) -> dict[str, Any]:
     "Who stood in a stage from when until when, the latest first",
     "Every tenure of the stage, also of versions that were deleted since.",
     query=PageQuery,
-    answer=schemas.PastTenures,
+    answer=PastTenures,
     replica=MayBeOld("What has ended does not change; who stands there now is asked without the history."),
 )
 def history(name: str, stage: str) -> dict[str, Any]:
@@ -63,13 +65,13 @@ def history(name: str, stage: str) -> dict[str, Any]:
     "To the version whose tenure began last before that of the present holders, is not deleted and does not "
     "stand there; the present holders are archived. Only for Staging and Production. A second rollback "
     "returns to where the first came from.",
-    body=schemas.Rollback,
-    answer=schemas.OneVersion,
+    body=Rollback,
+    answer=OneVersion,
     also=(409,),
 )
 def rollback(name: str, stage: str) -> dict[str, Any]:
     """POST /models/<name>/stages/<stage>/rollback."""
-    asked = load_body(schemas.Rollback)
+    asked = load_body(Rollback)
     with change(asked["reason"], dry_run=asked["dry_run"]) as session:
         version = stages.rollback(session, g.principal, name, stage_called(stage), expected=expected(asked))
         return dict(ONE.dump(version))

@@ -7,7 +7,7 @@ from flask import Blueprint, g
 from registry.domain import tags
 from registry.faces.contract import operation
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.labels import OneTag, TagChanges, Tags, TagValue
 from registry.faces.rest.wire import load_body
 
 Answer = dict[str, Any]
@@ -17,7 +17,7 @@ Done = tuple[str, int]
 @operation(
     "All tags",
     "By key.",
-    answer=schemas.Tags,
+    answer=Tags,
 )
 def get_all(name: str, number: int | None = None) -> Answer:
     """GET …/tags."""
@@ -27,12 +27,12 @@ def get_all(name: str, number: int | None = None) -> Answer:
 @operation(
     "Set and remove several tags",
     "In one transaction: all of it is done, or nothing. Keys that are not named stay.",
-    body=schemas.TagChanges,
-    answer=schemas.Tags,
+    body=TagChanges,
+    answer=Tags,
 )
 def change_several(name: str, number: int | None = None) -> Answer:
     """PATCH …/tags."""
-    asked = load_body(schemas.TagChanges)
+    asked = load_body(TagChanges)
     with change() as session:
         return {"tags": tags.change(session, g.principal, name, number, asked["tags"])}
 
@@ -40,7 +40,7 @@ def change_several(name: str, number: int | None = None) -> Answer:
 @operation(
     "One tag",
     "Its value.",
-    answer=schemas.OneTag,
+    answer=OneTag,
 )
 def get(name: str, key: str, number: int | None = None) -> Answer:
     """GET …/tags/<key>."""
@@ -50,12 +50,12 @@ def get(name: str, key: str, number: int | None = None) -> Answer:
 @operation(
     "Set a tag",
     "Whatever its value was before.",
-    body=schemas.TagValue,
+    body=TagValue,
     status=204,
 )
 def set_one(name: str, key: str, number: int | None = None) -> Done:
     """PUT …/tags/<key>."""
-    asked = load_body(schemas.TagValue)
+    asked = load_body(TagValue)
     with change() as session:
         tags.change(session, g.principal, name, number, {key: asked["value"]})
         return "", 204

@@ -8,23 +8,23 @@ from registry.domain import tokens
 from registry.faces.contract import operation
 from registry.faces.idempotency import keep_as
 from registry.faces.inbound import change, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.tokens import CreateToken, NewToken, OneToken, Tokens
 from registry.faces.rest.wire import PageQuery, created, load_body, load_query
 
 Answer = dict[str, Any]
-ONE, NEW, MANY = schemas.OneToken(), schemas.NewToken(), schemas.Tokens()
+ONE, NEW, MANY = OneToken(), NewToken(), Tokens()
 
 
 @operation(
     "Make a token",
     "Its secret is shown in this answer and never again: one repeated under an `Idempotency-Key` has null instead.",
-    body=schemas.CreateToken,
-    answer=schemas.NewToken,
+    body=CreateToken,
+    answer=NewToken,
     status=201,
 )
 def create() -> tuple[Answer, int, dict[str, str]]:
     """POST /tokens."""
-    asked = load_body(schemas.CreateToken)
+    asked = load_body(CreateToken)
     with change() as session:
         issued = NEW.dump(tokens.create(session, g.principal, **asked))
         keep_as(issued | {"secret": None})
@@ -35,7 +35,7 @@ def create() -> tuple[Answer, int, dict[str, str]]:
     "Tokens, oldest first, without their secrets",
     "Revoked and expired ones included.",
     query=PageQuery,
-    answer=schemas.Tokens,
+    answer=Tokens,
     also=(403,),
 )
 def search() -> Answer:
@@ -47,7 +47,7 @@ def search() -> Answer:
 @operation(
     "One token, without its secret",
     "Whose it is, what it is trusted with, and when it was last used.",
-    answer=schemas.OneToken,
+    answer=OneToken,
     also=(403,),
 )
 def get(token_id: int) -> Answer:

@@ -7,21 +7,30 @@ from flask import Blueprint, g
 from registry.domain import trash
 from registry.faces.contract import operation
 from registry.faces.inbound import change, concerns, reading
-from registry.faces.rest import schemas
+from registry.faces.rest.schemas.models import OneModel
+from registry.faces.rest.schemas.trash import (
+    Restore,
+    RestoreModel,
+    TrashedModel,
+    TrashedModels,
+    TrashedVersion,
+    TrashedVersions,
+)
+from registry.faces.rest.schemas.versions import OneVersion
 from registry.faces.rest.wire import PageQuery, load_body, load_query
 
 Answer = dict[str, Any]
 Done = tuple[str, int]
-MODELS, VERSIONS = schemas.TrashedModels(), schemas.TrashedVersions()
-TRASHED_MODEL, TRASHED_VERSION = schemas.TrashedModel(), schemas.TrashedVersion()
-ONE_MODEL, ONE_VERSION = schemas.OneModel(), schemas.OneVersion()
+MODELS, VERSIONS = TrashedModels(), TrashedVersions()
+TRASHED_MODEL, TRASHED_VERSION = TrashedModel(), TrashedVersion()
+ONE_MODEL, ONE_VERSION = OneModel(), OneVersion()
 
 
 @operation(
     "Deleted models, latest deleted first",
     "With the number of versions that would come back with each.",
     query=PageQuery,
-    answer=schemas.TrashedModels,
+    answer=TrashedModels,
     also=(403,),
 )
 def models() -> Answer:
@@ -34,7 +43,7 @@ def models() -> Answer:
     "Deleted versions of models that are there",
     "Latest deleted first.",
     query=PageQuery,
-    answer=schemas.TrashedVersions,
+    answer=TrashedVersions,
     also=(403,),
 )
 def versions() -> Answer:
@@ -43,15 +52,13 @@ def versions() -> Answer:
     return dict(VERSIONS.dump(trash.versions(reading(), g.principal, limit=asked["limit"], token=asked["page_token"])))
 
 
-@operation("One deleted model", "With the number of versions that would come back.", answer=schemas.TrashedModel)
+@operation("One deleted model", "With the number of versions that would come back.", answer=TrashedModel)
 def model(model_id: int) -> Answer:
     """GET /trash/models/<id>."""
     return dict(TRASHED_MODEL.dump(trash.get_model(reading(), g.principal, model_id)))
 
 
-@operation(
-    "One deleted version", "Of a model that is there: others come and go with it.", answer=schemas.TrashedVersion
-)
+@operation("One deleted version", "Of a model that is there: others come and go with it.", answer=TrashedVersion)
 def version(model_id: int, number: int) -> Answer:
     """GET /trash/models/<id>/versions/<number>."""
     return dict(TRASHED_VERSION.dump(trash.get_version(reading(), g.principal, model_id, number)))
@@ -60,13 +67,13 @@ def version(model_id: int, number: int) -> Answer:
 @operation(
     "Restore a model",
     "Its versions, tags and aliases come back as they were. With `name` it comes back under another name.",
-    body=schemas.RestoreModel,
-    answer=schemas.OneModel,
+    body=RestoreModel,
+    answer=OneModel,
     creates=True,
 )
 def restore_model(model_id: int) -> Answer:
     """POST /trash/models/<id>/restore."""
-    asked = load_body(schemas.RestoreModel)
+    asked = load_body(RestoreModel)
     with change(asked["reason"]) as session:
         restored = trash.restore_model(session, g.principal, model_id, name=asked["name"])
         concerns(restored.model.name)
@@ -76,13 +83,13 @@ def restore_model(model_id: int) -> Answer:
 @operation(
     "Restore a version",
     "It comes back without its aliases, and as Archived if it was deleted in Staging or Production.",
-    body=schemas.Restore,
-    answer=schemas.OneVersion,
+    body=Restore,
+    answer=OneVersion,
     also=(409,),
 )
 def restore_version(model_id: int, number: int) -> Answer:
     """POST /trash/models/<id>/versions/<number>/restore."""
-    asked = load_body(schemas.Restore)
+    asked = load_body(Restore)
     with change(asked["reason"]) as session:
         restored = trash.restore_version(session, g.principal, model_id, number)
         concerns(restored.model.name)
