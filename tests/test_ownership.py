@@ -23,6 +23,7 @@ from registry.schema import SchemaError
 from registry.sealer import process
 from registry.sealer.place import PUBLIC
 from registry.verification import database as verification
+from registry.verification.keys import Keys
 from registry.verification.verify import Verification
 from tests.conftest import application, as_role, database, execute
 from tests.factories import make_model, unique
@@ -116,7 +117,7 @@ def test_a_single_role_seals_erases_and_verifies(plain: tuple[str, str], tmp_pat
     process.run(settings, say=lambda _: None, once=True)
 
     key = Verifier.parse((tmp_path / PUBLIC).read_text().strip())
-    report = Verification(key, late_seconds=0).run(verification.connect(mine, 5))
+    report = Verification(Keys([key]), late_seconds=0).run(verification.connect(mine, 5))
     assert (report.divergences, report.sealed, report.erased) == ({}, report.events, 1)
 
 

@@ -21,6 +21,7 @@ from registry.ledger.note import NoteError, Verifier
 from registry.ownership import READER
 from registry.sealer.place import PUBLIC
 from registry.verification import database
+from registry.verification.keys import Keys
 from registry.verification.seals import Signed, outside
 from registry.verification.verify import LATE_SECONDS, Report, Verification
 
@@ -30,7 +31,11 @@ DIVERGENCE, CANNOT = 1, 2
 @click.command("verify")
 @click.option("--db", "of_database", is_flag=True, help="Verify the database that REGISTRY_DATABASE_URL names.")
 @click.option(
-    "--key", metavar="K", help="The log's public key, or a file with it.  [default: from the sealer's directory]"
+    "--key",
+    metavar="K",
+    multiple=True,
+    help="The log's public key, or a file with it; again for each that it had before, the latest first.  "
+    "[default: from the sealer's directory]",
 )
 @click.option(
     "--previous",
@@ -58,7 +63,7 @@ DIVERGENCE, CANNOT = 1, 2
 def verify(
     ctx: click.Context,
     of_database: bool,
-    key: str | None,
+    key: tuple[str, ...],
     previous: tuple[Path, ...],
     keep: Path | None,
     sealed_within: float,
@@ -69,7 +74,7 @@ def verify(
         raise click.UsageError("Say --db to verify the database. An export is verified by registry-audit verify.")
     with failing_with(CANNOT), with_database(config.from_env(os.environ), READER, direct=True) as settings:
         require_schema(settings)
-        known = public_key(settings, key)
+        known = public_keys(settings, key)
         kept = [*previous, *([keep] if keep and keep.exists() else [])]
         verification = Verification(known, checkpoints(kept, known), sealed_within)
         report = verification.run(database.connect(config.database_url(settings), settings.connect_timeout_seconds))
@@ -93,27 +98,32 @@ def failing_with(code: int) -> Iterator[None]:
         raise Failure(str(error), code) from error
 
 
-def public_key(settings: Settings, given: str | None) -> Verifier | None:
-    """The key that was named, as a text or a file, or else that of the sealer on this machine."""
-    if given is None:
+def public_keys(settings: Settings, given: tuple[str, ...]) -> Keys | None:
+    """The keys that were named, as texts or files, or else that of the sealer on this machine."""
+    if not given:
         path = (settings.sealer_dir or settings.data_dir / "sealer") / PUBLIC
         if not path.is_file():
             say("There is no key here (--key), so that no checkpoint counts as signed.")
             return None
-        given = str(path)
-    path = Path(given)
+        given = (str(path),)
     with naming("The key"):
-        return Verifier.parse(path.read_text(encoding="utf-8").strip() if path.is_file() else given)
+        return Keys([public_key(one) for one in given])
 
 
-def checkpoints(files: list[Path], key: Verifier | None) -> list[Signed]:
+def public_key(given: str) -> Verifier:
+    """A key, as a text or a file."""
+    path = Path(given)
+    return Verifier.parse(path.read_text(encoding="utf-8").strip() if path.is_file() else given)
+
+
+def checkpoints(files: list[Path], keys: Keys | None) -> list[Signed]:
     """The checkpoints that were kept."""
     found = []
     for file in files:
         with naming(f"The checkpoint {file}"):
-            if key is None:
+            if keys is None:
                 raise NoteError("it can be compared with a key only")
-            found.append(outside(file.read_text(encoding="utf-8"), key, str(file)))
+            found.append(outside(file.read_text(encoding="utf-8"), keys, str(file)))
     return found
 
 

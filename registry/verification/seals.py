@@ -1,12 +1,14 @@
-"""Positions without gaps, and checkpoints that the key has signed and the sealed events bear out."""
+"""Positions without gaps, and checkpoints that the log's keys have signed and the sealed events bear out."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 from registry.ledger.merkle import Frontier
-from registry.ledger.note import Checkpoint, NoteError, Verifier
+from registry.ledger.note import Checkpoint, NoteError
 from registry.verification.findings import Findings
+from registry.verification.keys import Keys
 
 
 class Signed(NamedTuple):
@@ -16,6 +18,14 @@ class Signed(NamedTuple):
     origin: str
     note: str
     source: str
+
+
+class Span(NamedTuple):
+    """The epochs that a key has signed checkpoints of, and one of the last of them."""
+
+    first: int
+    last: int
+    latest: Signed
 
 
 class Restore(NamedTuple):
@@ -33,9 +43,11 @@ class Restore(NamedTuple):
 class Seals:
     """Takes the leaves in the order of their positions, and the checkpoints in that of their sizes."""
 
-    def __init__(self, findings: Findings, key: Verifier | None, restores: Iterable[Restore]) -> None:
+    def __init__(self, findings: Findings, keys: Keys | None, restores: Iterable[Restore]) -> None:
         self._findings = findings
-        self._key = key
+        self._keys = keys
+        self._spans: dict[int, Span] = {}
+        """By the place of a key, which epochs it has signed checkpoints of."""
         self._restores = restores
         self._sizes: dict[int, int] = {}
         """By epoch, the size of the largest checkpoint that is borne out."""
@@ -64,6 +76,7 @@ class Seals:
             one = next(waiting, None)
         for admitted in self._admitted:
             self._judge(*admitted)
+        self._refuse_replaced()
 
     def _hold(self, waiting: Iterator[Signed], one: Signed | None) -> Signed | None:
         """Compare all checkpoints of the tree's size; return the next larger one."""
@@ -79,20 +92,20 @@ class Seals:
         except NoteError as error:
             self._add(one, f"is not signed: {error}")
             return
-        epoch = _epoch(checkpoint.origin, self._key)
+        epoch = _epoch(checkpoint.origin, self._keys)
         if checkpoint.root == root:
             self._sizes[epoch] = max(one.size, self._sizes.get(epoch, 0))
-            if self.last is None or epoch >= _epoch(self.last.origin, self._key):
+            if self.last is None or epoch >= _epoch(self.last.origin, self._keys):
                 self.last, self.last_note = checkpoint, one.note
             return
         what = f"of {one.size} events is not borne out: " + (
             f"only {self.tree.size} are sealed" if root is None else f"the first {one.size} have another root"
         )
-        later = [each for each in self._restores if _epoch(each.ended, self._key) >= epoch]
+        later = [each for each in self._restores if _epoch(each.ended, self._keys) >= epoch]
         self._admitted.append((one, what, [each for each in later if each.borne_out < one.size]))
 
     def _judge(self, one: Signed, what: str, restores: list[Restore]) -> None:
-        """Let a restore explain it if the key has signed the epoch that it began: only the sealer begins one."""
+        """Let a restore explain it if the epoch that it began was signed: only the sealer begins one."""
         if any(self._signed_since(restore) for restore in restores):
             self.notes.append(f"The checkpoint {one.origin} {what}. A system.restore event says so, and why.")
         else:
@@ -100,28 +113,41 @@ class Seals:
 
     def _signed_since(self, restore: Restore) -> bool:
         """Whether a checkpoint of the epoch that a restore began, or of a later one, covers the event of it."""
-        began = _epoch(restore.began, self._key)
-        sizes = [size for epoch, size in self._sizes.items() if epoch >= began > _epoch(restore.ended, self._key)]
+        began = _epoch(restore.began, self._keys)
+        sizes = [size for epoch, size in self._sizes.items() if epoch >= began > _epoch(restore.ended, self._keys)]
         return restore.position is not None and max(sizes, default=0) > restore.position
 
     def _open(self, one: Signed) -> Checkpoint:
-        if self._key is None:
+        if self._keys is None:
             raise NoteError("there is no key")
-        checkpoint = self._key.open(one.note)
+        checkpoint, place = self._keys.open(one.note)
         if (checkpoint.size, checkpoint.origin) != (one.size, one.origin):
             raise NoteError("it stands under another origin or size than it was signed for")
-        if _epoch(checkpoint.origin, self._key) == 0:
+        epoch = _epoch(checkpoint.origin, self._keys)
+        if epoch == 0:
             raise NoteError(f"it is of the log {checkpoint.origin}")
+        span = self._spans.get(place, Span(epoch, epoch, one))
+        self._spans[place] = Span(min(epoch, span.first), *max((epoch, one), (span.last, span.latest)))
         return checkpoint
+
+    def _refuse_replaced(self) -> None:
+        """A key that another one has replaced signs no more: who finds it later could have it sign what he likes."""
+        replaced_at = inf
+        for place, span in sorted(self._spans.items()):
+            if self._keys is not None and span.last >= replaced_at:
+                self._add(
+                    span.latest, f"is signed by the key {self._keys.id_of(place)}, which had been replaced by then"
+                )
+            replaced_at = min(replaced_at, span.first)
 
     def _add(self, one: Signed, what: str) -> None:
         position = one.size - 1 if one.size else None
         self._findings.add("checkpoints", f"the checkpoint {one.origin}{one.source} {what}", position=position)
 
 
-def _epoch(origin: str, key: Verifier | None) -> int:
-    """The number of the epoch, from 1; 0 if the origin is of another log than the key."""
-    name = key.name if key else ""
+def _epoch(origin: str, keys: Keys | None) -> int:
+    """The number of the epoch, from 1; 0 if the origin is of another log than the keys."""
+    name = keys.name if keys else ""
     if origin == name:
         return 1
     number = origin.removeprefix(f"{name}/")
@@ -133,12 +159,12 @@ def in_order(stored: Iterable[Signed], kept: Iterable[Signed]) -> Iterator[Signe
     return heapq.merge(stored, sorted(kept))
 
 
-def outside(note: str, key: Verifier, name: str) -> Signed:
+def outside(note: str, keys: Keys, name: str) -> Signed:
     """A checkpoint that was kept outside the database.
 
-    :raises NoteError: the key has not signed it.
+    :raises NoteError: none of the keys has signed it.
     """
-    checkpoint = key.open(note)
+    checkpoint, _ = keys.open(note)
     return Signed(checkpoint.size, checkpoint.origin, note, f" (kept in {name})")
 
 

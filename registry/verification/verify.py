@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from registry.ledger.note import Verifier
 from registry.verification import database
 from registry.verification.captured import CAPTURED
 from registry.verification.compare import INTERVALS, compare_intervals, compare_rows
 from registry.verification.database import Database
 from registry.verification.events import Events
 from registry.verification.findings import Divergence, Findings
+from registry.verification.keys import Keys
 from registry.verification.replay import Contradiction, State
 from registry.verification.seals import Restore, Seals, Signed, in_order, restore_of
 from registry.verification.texts import Texts
@@ -54,8 +54,8 @@ class Report:
 class Verification:
     """One run over one snapshot."""
 
-    def __init__(self, key: Verifier | None, kept: Iterable[Signed] = (), late_seconds: float = LATE_SECONDS) -> None:
-        self._key = key
+    def __init__(self, keys: Keys | None, kept: Iterable[Signed] = (), late_seconds: float = LATE_SECONDS) -> None:
+        self._keys = keys
         self._kept = list(kept)
         self._late_seconds = late_seconds
         self.findings = Findings()
@@ -101,7 +101,7 @@ class Verification:
             self.findings.add("replay", f"the event cannot be replayed: {error!r}", **where)
 
     def _seals(self, found: Database, events: Events) -> Seals:
-        seals = Seals(self.findings, self._key, self._restores)
+        seals = Seals(self.findings, self._keys, self._restores)
         seals.take(found.leaves(), in_order(found.checkpoints(), self._kept))
         lost = found.number(database.WITHOUT_EVENT)
         if lost is not None:

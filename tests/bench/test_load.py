@@ -13,6 +13,7 @@ from bench.load.copying import Rows
 from bench.population import Size
 from registry.ledger import verify
 from registry.ledger.note import Verifier
+from registry.verification.keys import Keys
 from registry.verification.verify import Verification
 from tests.sealer.logs import Place
 
@@ -29,7 +30,7 @@ def place(empty_database_url: str, tmp_path: Path) -> Place:
 def test_a_loaded_registry_is_what_its_log_replays_to(place: Place) -> None:
     place.seal()
 
-    report = Verification(Verifier.parse(place.key)).run(create_engine(place.url, poolclass=NullPool))
+    report = Verification(Keys([Verifier.parse(place.key)])).run(create_engine(place.url, poolclass=NullPool))
 
     assert report.first_divergence is None
     assert report.rows["registered_models"] == SIZE.models

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from registry.ledger.note import Signer
 from tests.cli.conftest import Done, Run
 from tests.cli.running import environment
 from tests.verification.registries import Registry
@@ -106,6 +108,15 @@ def test_without_a_key_no_checkpoint_counts(audit: Typed, tmp_path: Path) -> Non
     assert done.code == 1
     assert "--key" in done.err
     assert audit("verify", "--db", "--key", audit.registry.key, REGISTRY_SEALER_DIR=str(tmp_path / "no")).code == 0
+
+
+def test_several_keys_are_those_of_one_log(audit: Typed, tmp_path: Path) -> None:
+    another = tmp_path / "another.vkey"
+    another.write_text(f"{Signer('model-registry/audit', Ed25519PrivateKey.generate()).verifier}\n")
+
+    assert audit("verify", "--db", "--key", audit.registry.key, "--key", str(another)).code == 0
+    twice = audit("verify", "--db", "--key", audit.registry.key, "--key", audit.registry.key)
+    assert (twice.code, "named once" in twice.err) == (2, True)
 
 
 def test_a_text_is_erased_after_a_question(audit: Typed) -> None:

@@ -1,6 +1,6 @@
 """A registry with a history in which everything happened that can, a sealer on it, and the three detectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from registry.ledger.note import Verifier
 from registry.ownership import APP, EVENT_TRIGGERS, READER
 from registry.verification import database
 from registry.verification.captured import CAPTURED
+from registry.verification.keys import Keys
 from registry.verification.seals import outside
 from registry.verification.verify import Report, Verification
 from registry.vocabulary import Role, Stage
@@ -100,12 +101,12 @@ class Registry(Place):
             command.append(f"--previous={at}/kept-{number}")
         return verify.main([*command, *([f"--receipts={at}/receipts"] if receipts else [])]) == 0
 
-    def check(self, *kept: str, late_seconds: float = AN_HOUR, key: str | None = None) -> Report:
+    def check(self, *kept: str, late_seconds: float = AN_HOUR, keys: Sequence[str] = ()) -> Report:
         """Verify the database as the role that may only read, held against checkpoints kept elsewhere.
 
         What waits for the sealer was written before the first test began, and may do so for as long as they all take.
         """
-        known = Verifier.parse(key or self.key)
+        known = Keys([Verifier.parse(key) for key in keys or [self.key]])
         checkpoints = [outside(note, known, "safe") for note in kept]
         engine = database.connect(as_role(self.url, READER), 5)
         return Verification(known, checkpoints, late_seconds).run(engine)
