@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
     if settings.replica_url is not None:
-        app.extensions["replica"] = Replica(settings)
+        app.extensions["replica"] = Replica(settings, show=meters.board.show_replica)
     traced = tracing.install(app, os.environ)
     with app.app_context():  # behind the traces, which show the statements themselves
         prepared.install(db.db.engine)

@@ -118,10 +118,13 @@ class Known:
 class Replica:
     """The replica of one process. It is looked at in a thread, from the first question about it on.
 
-    Not `watched`, it is looked at by who calls `look()`.
+    Not `watched`, it is looked at by who calls `look()`. `show` is told of which steady time all is there, or None, as
+    often as that is found out.
     """
 
-    def __init__(self, settings: Settings, *, watched: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, watched: bool = True, show: Callable[[float | None], None] = lambda _: None
+    ) -> None:
         if settings.replica_url is None:
             raise ValueError("there is none")
         options = engine_options(settings)
@@ -130,7 +133,7 @@ class Replica:
         apart = options | {"pool_size": 1}  # so that looks wait for no request, and no request for them
         self._primary = looked_after(create_engine(database_url(settings), **apart))
         self._standby = looked_after(create_engine(settings.replica_url, **apart))
-        self._threaded = watched
+        self._threaded, self._show = watched, show
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -276,6 +279,7 @@ class Replica:
         elif self._known.why and not known.why:
             LOG.info("the replica is used again")
         self._known = known
+        self._show(known.fresh)
 
 
 class Reading(Session):

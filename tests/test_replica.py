@@ -26,6 +26,7 @@ from registry.database_url import DatabaseUrl
 from registry.db import db
 from registry.faces.contract import operation_of
 from registry.faces.face import bare_view
+from registry.metrics.board import Worker
 from registry.replica import NUMBERED, Event, Known, Reading, Replica, Sample, State, end_of_log, horizon_at
 from registry.tables import RegisteredModel
 from registry.vocabulary import Role
@@ -418,6 +419,24 @@ def test_probes_metrics_and_doctor_say_how_it_is(
     assert "it is no standby" in no_standby.what
     nowhere = settings(server, standby, replica_url=f"postgresql+psycopg2://a@127.0.0.1:{free_port()}/registry")
     assert "cannot be used" in next(of_replica.look(nowhere)).what
+
+
+def test_metrics_say_so_where_one_worker_does_without_it(
+    service_app: Flask, caller: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = service_app.extensions["meters"].board
+    living = board.living
+
+    def told(other: float | None) -> tuple[float, bool]:
+        service_app.extensions.pop("vitals", None)
+        monkeypatch.setattr(board, "living", lambda: [*living(), Worker(0, [], other)])
+        found = samples(caller.get("/metrics").text)
+        return value(found, "registry_replica_used"), value(found, "registry_replica_lag_seconds") > 50
+
+    assert told(0.0) == (1.0, False)  # one that has not looked yet
+    assert told(time.monotonic()) == (1.0, False)
+    assert told(None) == (0.0, False)
+    assert told(time.monotonic() - 100) == (0.0, True)
 
 
 @pytest.mark.parametrize("where", ["primary", "replica"])

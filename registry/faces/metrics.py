@@ -18,7 +18,7 @@ from registry.faces.inbound import given_secret, reading, step_back
 from registry.faces.measuring import meters
 from registry.metrics.exposition import Gauge, Numbers, written
 from registry.posture import Level
-from registry.replica import Replica, State
+from registry.replica import Replica
 
 FRESH_SECONDS = 5.0
 """For so long a worker answers with what it last read of the database, so that nobody makes it work by asking often."""
@@ -30,8 +30,8 @@ OF_DATABASE = {
 }
 REPLICA, LAG = "registry_replica_used", "registry_replica_lag_seconds"
 OF_REPLICA = {
-    REPLICA: "1 if the replica answers what it may, 0 if the primary does in its place.",
-    LAG: "How old the replica's answers are at most.",
+    REPLICA: "1 if the replica answers what it may, 0 if the primary does in its place in one worker at least.",
+    LAG: "How old the replica's answers are at most, in the worker where they are oldest.",
 }
 """Where there is a replica."""
 LEVELS = (Level.BROKEN, Level.TRIGGER_ONLY, Level.ENFORCED)
@@ -90,9 +90,13 @@ def read_vital_signs() -> list[Gauge]:
 
 
 def how_the_replica_is() -> dict[str, float]:
-    """Whether it is used, and how old it is; nothing where there is none, and no age where nobody knows."""
+    """Whether all workers that know it use it, and how old it is, if one knows; nothing where there is none."""
     replica: Replica | None = current_app.extensions.get("replica")
     if replica is None:
         return {}
-    used, lag = float(replica.state() is State.USED), replica.lag()
-    return {REPLICA: used} | ({} if lag is None else {LAG: lag})
+    replica.known()  # whoever is asked has a look at it
+    now = time.monotonic()  # of all processes
+    seen = [worker.replica for worker in meters().board.living() if worker.replica != 0]
+    ages = [now - fresh for fresh in seen if fresh is not None]
+    used = bool(seen) and len(ages) == len(seen) and max(ages) <= replica.bound
+    return {REPLICA: float(used)} | ({LAG: max(ages)} if ages else {})

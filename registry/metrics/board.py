@@ -22,8 +22,9 @@ PART = 65_536
 """Numbers in the part of one worker; memory that is never written to takes no room."""
 HEAD = 1_024
 """The first of them have a fixed meaning, the rest are entries."""
-USED, ALIVE, CONNECTIONS, CALLERS, CLOCKS = 0, 1, 2, 3, 4
+USED, ALIVE, CONNECTIONS, CALLERS, REPLICA, CLOCKS = 0, 1, 2, 3, 4, 5
 CLOCKS_END = HEAD
+UNKNOWN = -1.0
 FLAGS = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 
 Key = tuple[str, ...]
@@ -31,10 +32,15 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What a living worker is at: database connections in use, and when each request under way began."""
+    """What a living worker is at: database connections in use, and when each request under way began.
+
+    `replica`: the steady time of which all is known to be on the replica; None if that is not known, and 0.0 where a
+    worker has not looked yet.
+    """
 
     connections: int
     began: list[float]
+    replica: float | None
 
 
 class Board:
@@ -58,7 +64,7 @@ class Board:
     def wipe(self, part: int) -> None:
         """Forget what only a living writer has."""
         base = part * PART
-        for place in (ALIVE, CONNECTIONS, CALLERS, *range(CLOCKS, CLOCKS_END)):
+        for place in (ALIVE, CONNECTIONS, CALLERS, REPLICA, *range(CLOCKS, CLOCKS_END)):
             if self._numbers[base + place]:
                 self._numbers[base + place] = 0.0
 
@@ -80,6 +86,10 @@ class Board:
     def show_callers(self, count: float) -> None:
         """Say how many are connected to this worker; infinitely many if it is to get no more."""
         self._numbers[self._base + CALLERS] = count
+
+    def show_replica(self, fresh: float | None) -> None:
+        """Say of which steady time all is on the replica; None if nobody knows."""
+        self._numbers[self._base + REPLICA] = UNKNOWN if fresh is None else fresh
 
     def fewest_callers(self) -> float:
         """How many are connected to the living worker that has the fewest, of all others; infinitely many if alone."""
@@ -113,7 +123,13 @@ class Board:
     def living(self) -> list[Worker]:
         """The workers that write at the moment."""
         heads = (self._numbers[part * PART : part * PART + HEAD].tolist() for part in range(self.parts))
-        return [Worker(int(head[CONNECTIONS]), [*filter(None, head[CLOCKS:])]) for head in heads if head[ALIVE]]
+        return [
+            Worker(
+                int(head[CONNECTIONS]), [*filter(None, head[CLOCKS:])],
+                None if head[REPLICA] == UNKNOWN else head[REPLICA],
+            )
+            for head in heads if head[ALIVE]
+        ]  # fmt: skip
 
     def _new(self, key: Key, size: int) -> int:
         """Make room under a key and return where; 0 if there is none left. Others see it only when it is whole."""

@@ -88,9 +88,6 @@ def test_ports_and_addresses_agree(app: Flask) -> None:
     assert the("Service")["spec"]["ports"][0]["targetPort"] == "http"
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert serving()[probe]["httpGet"]["path"] in paths
-    annotations = PODS["model-registry"]["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == str(port)
-    assert annotations["prometheus.io/path"] in paths
     [callers] = [one for one in manifests()["NetworkPolicy"] if one["metadata"]["name"] == "callers"]
     assert callers["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
 
@@ -113,6 +110,8 @@ def test_selectors_find_the_pods() -> None:
 
 
 def test_a_component_names_a_replica() -> None:
+    component = yaml.safe_load((KUBERNETES / "replica" / "kustomization.yaml").read_text())
+    assert (component["apiVersion"], component["kind"]) == ("kustomize.config.k8s.io/v1alpha1", "Component")
     added = {each["name"] for each in PODS["model-registry with a replica"]["spec"]["containers"][0]["env"]}
     assert added - {each["name"] for each in serving()["env"]} == {"REGISTRY_REPLICA_URL_FILE"}
 
@@ -135,6 +134,7 @@ def test_a_default_database_has_connections_for_all_instances() -> None:
     most = the("HorizontalPodAutoscaler")["spec"]["maxReplicas"] + 1
 
     assert most * defaults.workers * defaults.pool_size + 10 <= POSTGRES_CONNECTIONS
+    assert most * defaults.workers * (defaults.pool_size + 1) + 10 <= 120  # as the component for a replica says
 
 
 def test_there_is_one_sealer() -> None:

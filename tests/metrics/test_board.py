@@ -143,6 +143,18 @@ def test_a_full_part_takes_no_more_keys_and_goes_on_counting(monkeypatch: pytest
     assert sums["0",] == [51.0]
 
 
+def test_a_worker_says_of_when_it_knows_the_replica_to_be() -> None:
+    board = Board(2)
+    known = []
+    for fresh in (5.0, None):
+        known.append(board.living()[0].replica)
+        board.show_replica(fresh)
+    known.append(board.living()[0].replica)
+    board.begin(0)
+
+    assert [*known, board.living()[0].replica] == [0.0, 5.0, None, 0.0]
+
+
 def test_more_requests_than_there_are_clocks_go_without() -> None:
     board = Board(1)
     clocks = [board.start_clock(1.0) for _ in range(board_module.CLOCKS_END - board_module.CLOCKS)]
