@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from registry import trust
 from registry.database_url import DatabaseUrl
 
 PREFIX = "REGISTRY_"
@@ -137,6 +138,8 @@ def _postgres(value: str) -> DatabaseUrl:
         raise _Refused("must be a postgresql:// URL: the registry runs on PostgreSQL 14 or newer and nothing else")
     if not url.database:
         raise _Refused("names no database: it must end in /database")
+    if url.query.get("sslrootcert") == "system":
+        trust.find_roots()
     return url
 
 
