@@ -25,8 +25,9 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 MAY_IMPORT = {
     "vocabulary": set(),
     "errors": set(),
-    "config": {"database_url"},
+    "config": {"database_url", "trust"},
     "database_url": set(),
+    "trust": set(),
     "postgres": {"database_url"},
     "client": set(),
     "identity": {"config", "errors", "vocabulary"},
