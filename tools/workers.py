@@ -1,6 +1,6 @@
 """`make workers`: measures which worker class and how many workers and threads serve best on this machine.
 
-Each way of running gunicorn answers the same two questions under the same load (wrk, 32 connections), in rounds that
+Each kind of worker, our own (`registry/taking.py`) among them, answers the same two questions under the same load (wrk, 32 connections), in rounds that
 take turns, on a database of its own: resolve a stage over the MLflow face, and resolve it over /api/v1. A service that
 has just started is warmed up first. Printed are medians as ratios to what `registry serve` does by default, so that the
 speed of the machine does not matter, each with its lowest and highest round: what lies within that is no difference.
@@ -28,12 +28,14 @@ PORT = 5075
 ROUNDS, SECONDS, WARM_UP_SECONDS, CONNECTIONS = 5, 4, 2, 32
 SLOW_CALLERS = 3
 """Fewer than one worker of the default has threads: so many may be slow before somebody waits."""
+OURS = ""
 WAYS = {
-    "gthread, 2 workers, 4 threads (default)": ("gthread", 2, 4),
-    "gthread, 2 workers, 1 thread": ("gthread", 2, 1),
-    "gthread, 2 workers, 16 threads": ("gthread", 2, 16),
-    "gthread, 1 worker, 8 threads": ("gthread", 1, 8),
-    "gthread, 4 workers, 4 threads": ("gthread", 4, 4),
+    "our own, 2 workers, 4 threads (default)": (OURS, 2, 4),
+    "our own, 2 workers, 1 thread": (OURS, 2, 1),
+    "our own, 2 workers, 16 threads": (OURS, 2, 16),
+    "our own, 1 worker, 8 threads": (OURS, 1, 8),
+    "our own, 4 workers, 4 threads": (OURS, 4, 4),
+    "gthread, 2 workers, 4 threads": ("gthread", 2, 4),
     "sync, 2 workers": ("sync", 2, 1),
     "sync, 5 workers": ("sync", 5, 1),
 }
@@ -49,7 +51,7 @@ def serving(url: str, kind: str, workers: int, threads: int) -> Iterator[None]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
     environ |= {"REGISTRY_DATABASE_URL": url, "REGISTRY_PORT": str(PORT), "REGISTRY_WORKERS": str(workers)}
     environ |= {"REGISTRY_THREADS": str(threads)}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:registry.gunicorn_conf", "-k", kind]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:registry.gunicorn_conf", *(["-k", kind] if kind else [])]
     running = subprocess.Popen(
         [*command, "registry.app:create_app()"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
