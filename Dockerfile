@@ -1,8 +1,8 @@
 # Two images from one file. `docker build .` has an embedded PostgreSQL, for one container with a volume;
 # `docker build --target service .` leaves it out (a good 70 MB less) and serves beside a database of yours
-# (REGISTRY_DATABASE_URL). The lock file decides the version of every
-# Python package; pin the image of Python and Debian by its digest where you build for others. Neither writes to its root file system: run it with
-# --read-only, and with a volume where the data are to be.
+# (REGISTRY_DATABASE_URL). The lock file decides the version of every Python package; where you build for others, pin the
+# image of Python by its digest. Neither writes to its root file system: run it with --read-only, and with a volume where
+# the data are to be.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/registry

@@ -8,8 +8,8 @@ from collections.abc import MutableMapping
 def find_roots(environ: MutableMapping[str, str] = os.environ) -> None:
     """Have every TLS library of this process look where Python does, unless the environment names another place.
 
-    The driver's wheel brings an OpenSSL of its own, which looks where it was built. With `sslrootcert=system`, which means
-    the authorities of the system, it finds none there, and refuses every server.
+    The driver's wheel brings an OpenSSL of its own, which looks where it was built. With `sslrootcert=system`, as libpq
+    names the authorities of the system, it finds none there, and refuses every server.
     """
     found = ssl.get_default_verify_paths()
     for variable, path in ((found.openssl_cafile_env, found.cafile), (found.openssl_capath_env, found.capath)):
