@@ -22,7 +22,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1, help="of each measurement")
     parser.add_argument("--load", action="store_true", help="load only, to measure later")
-    parser.add_argument("--report", type=Path, help="where the report goes [default: standard output]")
+    parser.add_argument("--report", type=Path, help="a file that is to have the report too")
     return parser
 
 
@@ -47,10 +47,9 @@ def main() -> None:
         quick=given.quick,
     )
     text = run(plan, load_only=given.load)
+    print(text)
     if given.report:
         given.report.write_text(text, encoding="utf-8")
-    else:
-        print(text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,15 @@ class Audit:
     written: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Disk:
+    """Bytes that a database takes: all of it, what the registry is, and its log."""
+
+    whole: int
+    registry: int
+    audit: int
+
+
 @dataclass
 class Findings:
     """What was found. What could not be measured here is missing."""
@@ -39,9 +48,14 @@ class Findings:
     costs: list[Cost] = field(default_factory=list)
     grants: list[CostOfGrants] = field(default_factory=list)
     audit: dict[str, Audit] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    memory: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Megabytes after load: of whom, with a registry of which size."""
     ready: dict[str, float] = field(default_factory=dict)
-    statements: dict[str, int] = field(default_factory=dict)
+    messages: dict[tuple[str, str], int] = field(default_factory=dict)
+    """To the database: by question, with a registry of which size."""
+    disk: dict[str, Disk] = field(default_factory=dict)
+    generator: list[float] = field(default_factory=list)
+    """What share of a processor the load generator took, at the question that is answered fastest."""
 
     @property
     def largest(self) -> Size:
@@ -66,6 +80,18 @@ class Findings:
         one, other = self.milliseconds(question, size), self.milliseconds(than, size)
         return ratio(one, other) if one and other else None
 
+    def growth_of_the_log(self) -> list[tuple[str, Figure]]:
+        """The same for what is done with the log."""
+        if len(self.sizes) < 2 or not {self.sizes[0].name, self.largest.name} <= self.audit.keys():  # noqa: PLR2004
+            return []
+        first, last = self.audit[self.sizes[0].name], self.audit[self.largest.name]
+        done = {
+            "a logged write": (first.written, last.written), "an event sealed": (first.sealed, last.sealed),
+            "an event verified": (first.verified, last.verified),
+            "an event exported": ([one.rate for one in first.exported], [one.rate for one in last.exported]),
+        }  # fmt: skip
+        return [(what, ratio(Figure.of(a), Figure.of(b))) for what, (a, b) in done.items() if a and b]
+
     def growth(self, question: str) -> Figure | None:
         """How many times as long a question takes in the largest registry as in the smallest."""
         first, last = (self.results.figure(US, size.name, question) for size in (self.sizes[0], self.largest))
@@ -81,16 +107,18 @@ class Aim:
     found: Callable[[Findings, Size], Figure | None]
     at_most: bool = False
     unit: str = ""
+    added: bool = False
+    """Whether it was set later than the others, to tell more."""
 
     def met(self, figure: Figure) -> bool:
         """Whether the median reaches it."""
         return figure.median <= self.bound if self.at_most else figure.median >= self.bound
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {self.bound:,g}{self.unit}"
+        return f"{'≤' if self.at_most else '≥'} {self.bound:,g}{self.unit}{' *' if self.added else ''}"
 
 
-def times(question: str, theirs: str, bound: float, against: str = "") -> Aim:
+def times(question: str, theirs: str, bound: float, against: str = "", *, added: bool = False) -> Aim:
     """An aim to be so many times as fast as somebody."""
     whom = {MLFLOW: "MLflow", BARE: "the bare route"}[theirs]
     return Aim(
@@ -98,6 +126,7 @@ def times(question: str, theirs: str, bound: float, against: str = "") -> Aim:
         bound,
         lambda found, size: found.compared(question, theirs, size, against),
         unit=" ×",
+        added=added,
     )
 
 
@@ -119,6 +148,11 @@ def single(value: float | None) -> Figure | None:
     return None if value is None else Figure.of([value])
 
 
+def memory_of_ours(found: Findings, size: Size) -> Figure | None:
+    """Megabytes of all processes of the service."""
+    return single(found.memory.get((US, size.name)))
+
+
 def cost_of_the_log(found: Findings, _: Size) -> Figure | None:
     """What is left of the writes where it matters."""
     wanted = (AIMED, AIMED_APPLICATION_MS)
@@ -134,19 +168,19 @@ def verification(found: Findings, size: Size) -> Figure | None:
 AIMS = (
     times(questions.RESOLVE, MLFLOW, 15),
     times(questions.RESOLVE, BARE, 0.7),
-    times(questions.NEVER_ASKED, MLFLOW, 15),
-    times(questions.NEVER_ASKED, BARE, 0.7, questions.RESOLVE),
+    times(questions.NEVER_ASKED, MLFLOW, 15, added=True),
+    times(questions.NEVER_ASKED, BARE, 0.7, questions.RESOLVE, added=True),
     times(questions.UNCHANGED, BARE, 0.8, questions.RESOLVE),
     times("create a version", MLFLOW, 6),
-    times("create a version", BARE, 0.5),
+    times("create a version", BARE, 0.5, added=True),
     times(questions.TRANSITION, MLFLOW, 6),
-    times(questions.TRANSITION, BARE, 0.5),
+    times(questions.TRANSITION, BARE, 0.5, added=True),
     times("set a tag", MLFLOW, 6),
     no_slower(questions.LARGEST, questions.TEN, 1.2),
     within("search by tag", 20),
     within("search by run id", 5),
     no_slower(questions.PAGE_900, questions.FIRST_PAGE, 1.2),
-    Aim("memory of the whole service", 200, lambda found, _: single(found.memory.get(US)), at_most=True, unit=" MB"),
+    Aim("memory of the whole service", 200, memory_of_ours, at_most=True, unit=" MB"),
     Aim("writes that the audit log leaves, 4 writers, 2 ms of application time", 0.8, cost_of_the_log, unit=" ×"),
     Aim("events verified on one core", 100_000, verification, unit=" /s"),
 )

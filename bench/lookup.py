@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 from bench import population
 from bench.contenders import Contender
 from bench.population import Size
-from bench.questions import MLFLOW, OURS, Known, last_page, page_length
+from bench.questions import MLFLOW, OURS, REFERENCES, Known, last_page, page_length
 
 LONGEST_PAGE = 1_000
 ETAGS = 200
@@ -46,12 +46,12 @@ def page_token(ask: Ask, size: Size) -> str:
     return token
 
 
-def etags(ask: Ask, size: Size) -> tuple[tuple[str, str], ...]:
-    """Ask who is in Production in some models that no write goes to, and keep the ETags."""
+def etags(ask: Ask, size: Size) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Ask what references to some models stand for that no write goes to, and keep the ETags."""
     chance = random.Random(0)
     names = [population.name(chance.randrange(size.models // 2, size.models)) for _ in range(min(ETAGS, size.models))]
-    paths = [f"{OURS}/resolve?uri={quote(f'models:/{name}/Production')}" for name in names]
-    return tuple((path, ask(path)[1]["ETag"]) for path in paths)
+    paths = {each: [f"{OURS}/resolve?uri={quote(f'models:/{name}{each}')}" for name in names] for each in REFERENCES}
+    return {each: tuple((path, ask(path)[1]["ETag"]) for path in asked) for each, asked in paths.items()}
 
 
 def positions(ask: Ask) -> int:

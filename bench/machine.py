@@ -3,9 +3,11 @@
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -13,6 +15,7 @@ import psutil
 from bench.servers import connect
 
 GIGABYTE = 1024**3
+SHOWN = ("gunicorn", "flask", "sqlalchemy", "psycopg2-binary")
 
 
 @dataclass
@@ -34,19 +37,32 @@ class Noise:
         return f"{self.usual:.0%} (at most {max(self.shares, default=0.0):.0%})"
 
 
-def description(server_url: str) -> dict[str, str]:
-    """Processors, memory, Python and PostgreSQL: no names and no places."""
+def description(server_url: str, mlflow: str | None) -> dict[str, str]:
+    """Processors, memory, and the versions of all that takes part: no names and no places."""
     with closing(connect(server_url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version'), current_setting('shared_buffers'), current_setting('fsync')"
         )
-        version, buffers, fsync = cursor.fetchone()
+        postgres, buffers, fsync = cursor.fetchone()
     return {
         "processors": f"{os.cpu_count()} ({processor()})",
         "memory": f"{psutil.virtual_memory().total / GIGABYTE:.0f} GB",
-        "PostgreSQL": f"{version}, shared_buffers {buffers}, fsync {fsync}",
+        "PostgreSQL": f"{postgres}, shared_buffers {buffers}, fsync {fsync}",
         "Python": platform.python_version(),
+        ", ".join(SHOWN): ", ".join(map(version, SHOWN)),
+        "MLflow": said(mlflow, "-c", "import mlflow; print(mlflow.__version__)") if mlflow else "left out",
+        "wrk": said("wrk", "-v").partition("[")[0].strip(),
+        "the registry": said("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"),
     }
+
+
+def said(*command: str) -> str:
+    """The first line that a program says; a question mark if there is none."""
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return "?"
+    return next(iter(found.stdout.splitlines()), "?")
 
 
 def processor() -> str:

@@ -7,8 +7,8 @@ never had, and of two versions now one and now the other goes to Production.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from bench import population
@@ -24,6 +24,8 @@ POLLED = 200
 """Those of one that a fleet asks again and again."""
 LAST_PAGE = 900
 SEED = 20_261_125
+STAGE, ALIAS, NUMBER, LATEST = REFERENCES = ("/Production", "@champion", "/3", "/latest")
+"""What stands behind a model's name in a URI."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Known:
 
     page: str = ""
     """The token of page 900 of a search over the MLflow interface."""
-    etags: tuple[tuple[str, str], ...] = ()
-    """Addresses on our own interface, each with the ETag of its answer."""
+    etags: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By the end of a reference: addresses on our own interface, each with the ETag of its answer."""
     positions: int = 1
     """How many events are sealed."""
 
@@ -205,9 +207,13 @@ def resolving(reference: str) -> Callable[[Size, random.Random, Known], list[Req
     return make
 
 
-def unchanged(_: Size, __: random.Random, known: Known) -> list[Request]:
-    """A question to which the caller has the answer, so that a 304 suffices."""
-    return [Request(path, headers={"If-None-Match": etag}) for path, etag in known.etags]
+def unchanged(reference: str) -> Callable[[Size, random.Random, Known], list[Request]]:
+    """The same, where the caller has the answer, so that a 304 suffices."""
+
+    def make(_: Size, __: random.Random, known: Known) -> list[Request]:
+        return [Request(path, headers={"If-None-Match": etag}) for path, etag in known.etags[reference]]
+
+    return make
 
 
 def own_model(size: Size, chance: random.Random, _: Known) -> list[Request]:
@@ -267,11 +273,14 @@ QUESTIONS = (
     Question("create a version", create, writes=True),
     Question(TRANSITION, transition, writes=True),
     Question("set a tag", set_tag, writes=True),
-    Question("resolve a stage, own interface", resolving("/Production"), both=False),
-    Question("resolve an alias, own interface", resolving("@champion"), both=False),
-    Question("resolve a number, own interface", resolving("/3"), both=False),
-    Question("resolve latest, own interface", resolving("/latest"), both=False),
-    Question(UNCHANGED, unchanged, both=False),
+    Question("resolve a stage, own interface", resolving(STAGE), both=False),
+    Question("resolve an alias, own interface", resolving(ALIAS), both=False),
+    Question("resolve a number, own interface", resolving(NUMBER), both=False),
+    Question("resolve latest, own interface", resolving(LATEST), both=False),
+    Question(UNCHANGED, unchanged(STAGE), both=False),
+    Question("resolve an alias, 304", unchanged(ALIAS), both=False),
+    Question("resolve a number, 304", unchanged(NUMBER), both=False),
+    Question("resolve latest, 304", unchanged(LATEST), both=False),
     Question("get a model, own interface", own_model, both=False),
     Question("audit log of a model", audit_of_model, both=False, connections=ONE),
     Question("audit log of an actor", audit_of_actor, both=False, connections=ONE),

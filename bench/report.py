@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from bench.figures import Figure, ratio, short
+from bench.figures import Figure, ratio
 from bench.findings import Findings, judged
 from bench.population import Size
 from bench.questions import MANY, QUESTIONS, Question
@@ -16,6 +16,9 @@ ratios are taken round by round. Absolute numbers mean nothing on another machin
 what is asked, `bench/population.py` what there is.
 """
 
+ADDED = """Aims with a * were set later than the others, to tell more. That concurrent promotions with archiving leave
+one version in Production is no figure: `tests/test_processes.py` shows it.
+"""
 QUIET = 0.1
 """The share of the processors that others may use before figures are worth little."""
 DISTURBED = """**Others kept the processors busy during this run. Its rates and times say nothing about the service, and
@@ -28,7 +31,8 @@ def report(found: Findings, rounds: int) -> str:
     """All of it."""
     parts = [
         HEAD.format(rounds=rounds), *machine(found), *aims(found), *requests(found), *floor(found), *growth(found),
-        *log_cost(found), *audit_log(found), *processes(found), *statements(found), *grants(found), *refusals(found),
+        *log_cost(found), *audit_log(found), *processes(found), *messages(found), *grants(found), *disk(found),
+        *refusals(found),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
@@ -46,6 +50,9 @@ def machine(found: Findings) -> Iterator[str]:
     """Where and when, and how busy it was."""
     yield "## Machine\n"
     rows = [*found.machine.items(), ("day", f"{datetime.now(UTC):%Y-%m-%d}")]
+    if found.generator:
+        shares = Figure.of([100 * share for share in found.generator])
+        rows.append(("of one processor, wrk took while it asked who is in a stage", f"{shares} %"))
     if found.noise.shares:
         rows.append(("processors in use while nothing was asked", str(found.noise)))
     yield from table(["", ""], rows)
@@ -53,7 +60,7 @@ def machine(found: Findings) -> Iterator[str]:
         yield DISTURBED
     sizes = [
         (f"{size.name}", f"{size.models:,}", f"{size.versions:,}", f"{size.largest:,}", f"{size.events:,}",
-         f"{found.loaded[size.name]:.0f} s" if size.name in found.loaded else "before")
+         f"{found.loaded[size.name]:.0f} s" if found.loaded.get(size.name) else "before")
         for size in found.sizes
     ]  # fmt: skip
     yield from table(["registry", "models", "versions", "largest model", "audit events", "loaded in"], sizes)
@@ -64,6 +71,7 @@ def aims(found: Findings) -> Iterator[str]:
     yield f"## Aims, on the {found.largest.name} registry\n"
     rows = [(aim.matter, aim, figure, "yes" if aim.met(figure) else "**no**") for aim, figure in judged(found)]
     yield from table(["matter", "aim", "found", "met"], rows)
+    yield ADDED
 
 
 def requests(found: Findings) -> Iterator[str]:
@@ -89,7 +97,7 @@ def cells(found: Findings, question: Question, size: Size, per_second: bool) -> 
     ours, theirs = (found.results.figure(who, size.name, question.name) for who in (US, MLFLOW))
     times = found.compared(question.name, MLFLOW, size)
     shown = [figure if per_second or figure is None else figure.inverted(1_000) for figure in (ours, theirs)]
-    return [*shown, f"{short(times.median)} ×" if times else None]
+    return [*shown, times]
 
 
 def floor(found: Findings) -> Iterator[str]:
@@ -111,6 +119,7 @@ def floor(found: Findings) -> Iterator[str]:
 def growth(found: Findings) -> Iterator[str]:
     """What a hundred times as much costs."""
     rows = [(one.name, figure) for one in QUESTIONS if (figure := found.growth(one.name))]
+    rows += found.growth_of_the_log()
     if rows:
         yield "## Growth: how many times as long it takes in the large registry as in the small one\n"
         yield from table(["question", "times"], rows)
@@ -145,9 +154,14 @@ def audit_log(found: Findings) -> Iterator[str]:
             )
             if rates
         ]
-        for one in audit.exported:
-            memory = f"service {one.memory_before:.0f} MB before, {one.memory_most:.0f} MB at most"
-            rows.append((name, f"export of {one.events:,} events, per second", f"{short(one.rate)}; {memory}"))
+        for events in dict.fromkeys(one.events for one in audit.exported):
+            same = [one for one in audit.exported if one.events == events]
+            memory = (
+                f"service {max(one.memory_before for one in same):.0f} MB before, "
+                f"{max(one.memory_most for one in same):.0f} MB at most"
+            )
+            rate = Figure.of([one.rate for one in same])
+            rows.append((name, f"export of {events:,} events, per second", f"{rate}; {memory}"))
     yield from table(["registry", "", "found"], rows)
 
 
@@ -159,15 +173,18 @@ def processes(found: Findings) -> Iterator[str]:
     if found.memory:
         yield "## Memory after load, PSS of all processes but the database's\n"
         names = {US: "registry: gunicorn, 2 workers, sealer", MLFLOW: "mlflow server", BARE: "bare Flask route"}
-        rows = [(names[who], f"{value:.0f} MB") for who, value in found.memory.items()]
-        yield from table(["who", "memory"], rows)
+        rows = [(names[who], size, f"{value:.0f} MB") for (who, size), value in found.memory.items()]
+        yield from table(["who", "registry", "memory"], rows)
 
 
-def statements(found: Findings) -> Iterator[str]:
+def messages(found: Findings) -> Iterator[str]:
     """What requests ask of the database."""
-    if found.statements:
-        yield "## SQL statements per request, the look-up of the token included\n"
-        yield from table(["question", "statements"], list(found.statements.items()))
+    if not found.messages:
+        return
+    yield "## Messages to the database per request: the token's look-up is one of them, the COMMIT of a change is not\n"
+    yield "A message can have several statements: a change is told, locked and made with what belongs together.\n"
+    rows = [[one.name, *(found.messages.get((one.name, size.name)) for size in found.sizes)] for one in QUESTIONS]
+    yield from table(["question", *(size.name for size in found.sizes)], rows)
 
 
 def grants(found: Findings) -> Iterator[str]:
@@ -188,6 +205,25 @@ def grants(found: Findings) -> Iterator[str]:
         for one in found.grants
     ]
     yield from table(["question", "grants of the caller", "statements", "milliseconds", "of the first"], rows)
+
+
+def disk(found: Findings) -> Iterator[str]:
+    """What a registry takes, and each of its versions and events."""
+    if not found.disk:
+        return
+    yield "## On disk\n"
+    rows = [
+        (size.name, megabytes(it.whole), megabytes(it.registry), megabytes(it.audit),
+         f"{it.registry / size.versions:,.0f}", f"{it.audit / size.events:,.0f}")
+        for size in found.sizes if (it := found.disk.get(size.name))
+    ]  # fmt: skip
+    head = ["registry", "database", "the registry in it", "its log", "bytes for a version", "bytes for an event"]
+    yield from table(head, rows)
+
+
+def megabytes(count: int) -> str:
+    """Bytes, to be read."""
+    return f"{count / 1_000_000:,.0f} MB"
 
 
 def refusals(found: Findings) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Asked:
     directory: Path
     sent: dict[str, int] = field(default_factory=dict)
     """Of each question that writes: how many requests it has had, to go on behind them."""
+    generator: list[float] = field(default_factory=list)
+    """What share of a processor it took to ask who is in a stage, time after time."""
 
     def questions(self) -> Sequence[Question]:
         """What this one can be asked."""
@@ -58,6 +60,8 @@ class Asked:
         more = 1 if alone and self.who == MLFLOW else 0  # of what takes half a second, there would be one
         load = wrk.load(self.contender.port, lua, question.connections, seconds + more)
         self.sent[question.name] = sent + load.answered
+        if question.name == RESOLVE:
+            self.generator.append(load.share)
         return load.rate
 
 

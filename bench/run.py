@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import audit_log, contenders, grants, log_cost, lookup, rounds, servers, statements
-from bench.findings import AIMED_AT, Audit, Findings
+from bench.findings import AIMED_AT, Audit, Disk, Findings
 from bench.load import mlflow as mlflow_loader
 from bench.load import registry as registry_loader
 from bench.machine import description
@@ -26,6 +26,11 @@ EXPORTED = 1_000_000
 SEALED = 10_000
 COST = "bench_cost"
 LOADED = "loaded"
+"""What is said of a database that is whole; behind it the seconds that it took."""
+SCHEMA_SIZE = (
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'm', 'S')"
+)
 READY = {
     US: "registry serve, on a database that is there",
     BARE: "bare Flask route",
@@ -59,7 +64,7 @@ class Plan:
 def run(plan: Plan, *, load_only: bool = False) -> str:
     """Do all of it and return the report."""
     with servers.server(plan.directory, plan.server) as server:
-        found = Findings(plan.sizes, description(servers.database(server, "postgres")))
+        found = Findings(plan.sizes, description(servers.database(server, "postgres"), plan.mlflow))
         for size in plan.sizes:
             load(plan, server, size, found)
         if load_only:
@@ -88,14 +93,15 @@ def load(plan: Plan, server: str, size: Size, found: Findings) -> None:
         url = servers.create(server, name)
         schema.upgrade(url)
         registry_loader.load(url, size, plan.say)
-        found.loaded[size.name] = time.monotonic() - began
+        seconds = time.monotonic() - began
         seal_all(plan, size, url)
-        mark(server, name)
+        mark(server, name, seconds)
+    found.loaded[size.name] = seconds_of(server, name)
     schema.upgrade(servers.database(server, name))
     if plan.mlflow and not is_loaded(server, theirs(size)):
         plan.say(f"Loading the same models for MLflow, {size.name} ...")
         mlflow_loader.load(plan.mlflow, servers.create(server, theirs(size)), size, plan.say)
-        mark(server, theirs(size))
+        mark(server, theirs(size), 0)
 
 
 def seal_all(plan: Plan, size: Size, url: str) -> None:
@@ -119,13 +125,23 @@ def theirs(size: Size) -> str:
 
 def is_loaded(server: str, name: str) -> bool:
     """Whether a database is there, whole."""
-    comment = "SELECT count(*) FROM pg_database WHERE datname = %s AND shobj_description(oid, 'pg_database') = %s"
-    return bool(servers.ask(servers.database(server, "postgres"), comment, name, LOADED))
+    return said_of(server, name).startswith(LOADED)
 
 
-def mark(server: str, name: str) -> None:
-    """Say that a database is whole."""
-    servers.command(server, f"COMMENT ON DATABASE {name} IS '{LOADED}'")
+def seconds_of(server: str, name: str) -> float:
+    """How long it took to load; 0 if nobody knows any more."""
+    return float(said_of(server, name).removeprefix(LOADED) or 0)
+
+
+def said_of(server: str, name: str) -> str:
+    """The remark that a database has, if it is there and has one."""
+    remark = "SELECT coalesce(max(shobj_description(oid, 'pg_database')), '') FROM pg_database WHERE datname = %s"
+    return str(servers.ask(servers.database(server, "postgres"), remark, name))
+
+
+def mark(server: str, name: str, seconds: float) -> None:
+    """Say that a database is whole, and how long it took to load."""
+    servers.command(server, f"COMMENT ON DATABASE {name} IS '{LOADED} {seconds:.0f}'")
 
 
 # The audit log, without the service
@@ -157,14 +173,16 @@ def measure_requests(plan: Plan, server: str, found: Findings) -> None:
     """Start everybody, let all take turns, and then look at memory and exports."""
     with started(plan, server) as asked:
         for one in asked:
-            found.ready.setdefault(READY[one.who], one.contender.seconds_to_ready)
+            found.ready[f"{READY[one.who]}{of_size(one)}"] = one.contender.seconds_to_ready
         plan.say("Measuring requests ...")
         databases = [(size, servers.database(server, ours(size))) for size in plan.sizes]
         rounds.run(asked, databases, plan.rounds, plan.seconds, found.noise, plan.say, found.results)
         for one in asked:
-            found.memory.setdefault(one.who, one.contender.memory)
+            found.memory[one.who, one.size.name] = one.contender.memory
         for one in asked:
             if one.who == US:
+                found.generator += one.generator
+                found.disk[one.size.name] = room(servers.database(server, ours(one.size)))
                 count_statements(server, one, found)
                 measure_exports(plan, one, found.audit[one.size.name])
     found.ready |= {} if plan.quick else starts(plan)
@@ -212,7 +230,8 @@ def count_statements(server: str, one: Asked, found: Findings) -> None:
     """Count statements, in this process."""
     url = servers.database(server, ours(one.size))
     app = create_app(Settings(database_url=embedded.as_role(url, embedded.SERVICE)))
-    found.statements = statements.per_request(app, contenders.TOKEN, one.size, one.known)
+    counts = statements.per_request(app, contenders.TOKEN, one.size, one.known)
+    found.messages |= {(question, one.size.name): count for question, count in counts.items()}
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
@@ -224,11 +243,24 @@ def measure_exports(plan: Plan, one: Asked, audit: Audit) -> None:
         return
     file = plan.directory / "log.jsonl"
     path = f"{OURS}/audit?format=jsonl"
-    audit.exported.append(audit_log.export(one.contender, f"{path}&limit={min(EXPORTED, one.size.events)}", file))
+    for _ in range(plan.rounds):
+        limit = min(EXPORTED, one.size.events)
+        audit.exported.append(audit_log.export(one.contender, f"{path}&limit={limit}", file))
     audit.exported.append(audit_log.export(one.contender, path, file))
     for _ in range(plan.rounds):
         audit.verified.append(audit_log.verification_rate(file, one.directory / "sealer" / PUBLIC))
     file.unlink()
+
+
+def of_size(one: Asked) -> str:
+    """Which registry somebody has, where that matters."""
+    return "" if one.who == BARE else f", {one.size.name}"
+
+
+def room(url: str) -> Disk:
+    """What a database takes, indexes included."""
+    schemas = (int(servers.ask(url, SCHEMA_SIZE, name)) for name in ("registry", "audit"))
+    return Disk(int(servers.ask(url, "SELECT pg_database_size(current_database())")), *schemas)
 
 
 def starts(plan: Plan) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """The load generator: wrk, which sends requests that were made before, one after the other, on open connections."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 COUNTER = "@" * 10
@@ -64,10 +65,11 @@ def script(requests: Sequence[Request], headers: Mapping[str, str], start: int =
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load: requests per second, and how many were answered."""
+    """What came of a load: requests per second, how many were answered, what share of a processor it took to ask."""
 
     rate: float
     answered: int
+    share: float = 0.0
 
 
 def load(port: int, lua: Path, connections: int, seconds: int) -> Load:
@@ -77,7 +79,11 @@ def load(port: int, lua: Path, connections: int, seconds: int) -> Load:
     """
     where = [f"http://127.0.0.1:{port}/", "-c", str(connections), "-t", "1", "-d", f"{seconds}s"]
     command = ["wrk", *where, "-s", str(lua), "--timeout", "30s"]
-    return read(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    before = os.times()
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return replace(read(said), share=used / (after.elapsed - before.elapsed))
 
 
 def read(said: str) -> Load:

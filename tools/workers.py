@@ -1,10 +1,11 @@
 """`make workers`: measures which worker class and how many workers and threads serve best on this machine.
 
 Each way of running gunicorn, our own worker (`registry/taking.py`) first, answers the same two questions under the same
-load (wrk, 32 connections), in rounds that take turns, on a database of its own: resolve a stage over the MLflow face, and resolve it over /api/v1. A service that
-has just started is warmed up first. Printed are medians as ratios to what `registry serve` does by default, so that the
-speed of the machine does not matter, each with its lowest and highest round: what lies within that is no difference.
-The last column says whether anybody is answered while a few slow callers have sent half a request.
+load (wrk, 32 connections), in rounds that take turns, on a database of its own: resolve a stage over the MLflow face,
+and resolve it over /api/v1. A service that has just started is warmed up first. Printed are medians as ratios to what
+`registry serve` does by default, so that the speed of the machine does not matter, each with its lowest and highest
+round: what lies within that is no difference. The last column says whether anybody is answered while a few slow callers
+have sent half a request.
 Run it on a machine that does nothing else. Needs Debian's package wrk.
 """
 

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -23,18 +24,22 @@ def kill_workers(box: Box, times: int) -> None:
 
 
 def kill_postgres(box: Box, times: int) -> None:
-    """`kill -9` of all processes of the database, as a power cut; every fourth time an immediate stop instead."""
+    """`kill -9` of all processes of the database, as a power cut; after every third time also an immediate stop."""
     for number in range(times):
-        time.sleep(box.chance.uniform(0.3, 1.2))
-        with box.journal.away():
-            if number % 4 == 3:  # noqa: PLR2004
-                box.server.stop(signal.SIGQUIT)
-            else:
-                box.server.kill()
-            time.sleep(box.chance.uniform(0, 0.5))
-            box.server.start()
-            box.become_ready()
-        box.counts["database killed"] += 1
+        end_postgres(box, box.server.kill, "database killed")
+        if number % 3 == 2:  # noqa: PLR2004
+            end_postgres(box, lambda: box.server.stop(signal.SIGQUIT), "database stopped at once")
+
+
+def end_postgres(box: Box, how: Callable[[], object], counted: str) -> None:
+    """End the database in some way, start it again, and wait for the service."""
+    time.sleep(box.chance.uniform(0.3, 1.2))
+    with box.journal.away():
+        how()
+        time.sleep(box.chance.uniform(0, 0.5))
+        box.server.start()
+        box.become_ready()
+    box.counts[counted] += 1
 
 
 def kill_sealer(box: Box, times: int) -> None:

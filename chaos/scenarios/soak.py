@@ -83,6 +83,7 @@ def soak(box: Box, seconds: float) -> None:
     box.counts["share of what it can do, %"] = round(100 * done / statistics.mean(could))
     box.notes.append(f"Flat out, before and after each third: {', '.join(f'{rate:.1f}' for rate in could)} a second.")
     box.notes.append(table(taken))
+    box.notes.append(from_first_to_last(parts))
     faults, remarks = growth(parts, box.plan.instances * box.plan.workers * box.plan.pool + OF_THE_SEALER)
     box.notes += remarks
     for fault in faults:
@@ -155,6 +156,21 @@ def growth(parts: Sequence[Sequence[Sample]], most_connections: int) -> tuple[li
     if (most := max(one.connections for part in parts for one in part)) > most_connections:
         faults.append(f"there were {most} connections, of {most_connections} that there may be")
     return [fault for fault in faults if fault is not None], remarks
+
+
+def from_first_to_last(parts: Sequence[Sequence[Sample]]) -> str:
+    """What became of the first third's medians by the last: with what it took to warm up, so none of it is judged."""
+    looked_at: dict[str, Callable[[Sample], float]] = {
+        "service, MB": lambda one: one.service / MB,
+        "sealer, MB": lambda one: one.sealer / MB,
+        "latency, ms": lambda one: 1000 * one.latency,
+        "processor time of a change, ms": lambda one: 1000 * one.work_of_a_change,
+    }
+    told = []
+    for what, of in looked_at.items():
+        first, last = (statistics.median(of(one) for one in part) for part in (parts[0], parts[-1]))
+        told.append(f"{what}: {first:.1f}, {last:.1f}")
+    return f"Medians of the first third and of the last: {'; '.join(told)}."
 
 
 def table(taken: Sequence[Sample]) -> str:

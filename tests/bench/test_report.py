@@ -4,7 +4,7 @@ import pytest
 
 from bench.audit_log import Export
 from bench.figures import Figure
-from bench.findings import AIMED_AT, AIMS, Audit, Findings, judged
+from bench.findings import AIMED_AT, AIMS, Audit, Disk, Findings, judged
 from bench.grants import KEPT
 from bench.grants import Cost as CostOfGrants
 from bench.log_cost import Cost
@@ -16,7 +16,8 @@ from bench.rounds import BARE, MLFLOW, PGBENCH, US
 
 @pytest.fixture
 def found() -> Findings:
-    found = Findings([SMALL, LARGE], {"processors": "2"}, memory={US: 150.0, MLFLOW: 1900.0})
+    memory = {(US, LARGE.name): 150.0, (MLFLOW, SMALL.name): 1900.0}
+    found = Findings([SMALL, LARGE], {"processors": "2"}, memory=memory)
     rates = {
         (US, RESOLVE): (2000, 1900, 2100), (MLFLOW, RESOLVE): (100, 95, 105), (BARE, RESOLVE): (4000, 3800, 4200),
         (PGBENCH, RESOLVE): (9000, 9000, 9000), (US, UNCHANGED): (3600, 3610, 3590), (US, TEN): (100, 100, 100),
@@ -31,7 +32,9 @@ def found() -> Findings:
     found.results.refused[MLFLOW, LARGE.name, "set a tag"] = "Socket errors: timeout 3"
     found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1000, 850, 700)))]
     found.grants = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
-    found.audit = {LARGE.name: Audit([Export(1_000_000, 10, 150, 170)], [120_000.0])}
+    found.audit = {LARGE.name: Audit([Export(1_000, 10, 150, 170)], [120_000.0]), SMALL.name: Audit([], [240_000.0])}
+    found.disk = {LARGE.name: Disk(5_000_000_000, 1_000_000_000, 3_000_000_000)}
+    found.messages = {("get a model", SMALL.name): 2, ("get a model", LARGE.name): 3}
     return found
 
 
@@ -70,8 +73,11 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
         "| resolve a stage | pgbench | large | 9,000 (9,000-9,000) | 2.25 (2.14-2.37) |",
         "| get a model | 3.00 (3.00-3.00) |",
         "| 4 | 2 ms | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) | 0.85 (0.85-0.85) | 0.70 (0.70-0.70) |",
-        "| large | export of 1,000,000 events, per second | 100,000; service 150 MB before, 170 MB at most |",
-        "| mlflow server | 1900 MB |",
+        "| large | export of 1,000 events, per second | 100 (100-100); service 150 MB before, 170 MB at most |",
+        "| mlflow server | small | 1900 MB |",
+        "| large | 5,000 MB | 1,000 MB | 3,000 MB | 1,000 | 1,000 |",
+        "| get a model | 2 | 3 |",
+        "| an event verified | 2.00 (2.00-2.00) |",
         "| resolve a stage, the answer kept | 1,000 | 1 | 5.00 (5.00-5.00) | 2.50 (2.50-2.50) |",
         "| mlflow | large | set a tag | Socket errors: timeout 3 |",
     ],
