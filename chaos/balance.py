@@ -16,6 +16,7 @@ class Balancer:
         self.port = 0
         self._ready = dict.fromkeys(ports, False)
         self._turn = 0
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="balancer", daemon=True)
 
@@ -36,21 +37,27 @@ class Balancer:
         return self._ready[port]
 
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
         self._looks = [asyncio.ensure_future(self._look(port)) for port in self._ready]
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def _end(self) -> None:
         self._server.close()
-        for look in self._looks:
-            look.cancel()
-        await asyncio.gather(*self._looks, return_exceptions=True)
+        left = [*self._looks, *self._serving]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _look(self, port: int) -> None:
         while True:
             self._ready[port] = await answers_well(port)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

@@ -1,7 +1,12 @@
-"""One request, on a connection of its own so that any worker may get it; and the same again until it is answered."""
+"""One request, and the same again until it is answered.
+
+Each has a connection of its own, so that any worker may get it, unless callers are told to keep theirs.
+"""
 
 import json
 import random
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -42,23 +47,55 @@ class Answer:
         return json.loads(self.body)
 
 
-def send(port: int, request: Request, request_id: str) -> Answer:
+class Line:
+    """A connection that is kept from one request to the next, as long as the service does so too."""
+
+    def __init__(self) -> None:
+        self._port = 0
+        self._connection: HTTPConnection | None = None
+
+    def to(self, port: int) -> HTTPConnection:
+        """Return it, or a new one where it leads elsewhere or has been ended, as clients look before they send."""
+        kept = self._connection
+        if kept is None or self._port != port or (kept.sock is not None and has_news(kept.sock)):
+            self.hang_up()
+            kept, self._port = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS), port
+        self._connection = kept
+        return kept
+
+    def hang_up(self) -> None:
+        """End it."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def has_news(sock: socket.socket) -> bool:
+    """Whether there is something to read, be it the end, though nothing was asked."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def send(port: int, request: Request, request_id: str, line: Line | None = None) -> Answer:
     """Send a request once."""
-    headers = {"Authorization": f"Bearer {TOKEN}", "X-Request-ID": request_id, "Connection": "close"}
+    headers = {"Authorization": f"Bearer {TOKEN}", "X-Request-ID": request_id}
+    if line is None:
+        headers["Connection"] = "close"
     if request.key is not None:
         headers["Idempotency-Key"] = request.key
     body = None
     if request.body is not None:
         headers["Content-Type"], body = "application/json", json.dumps(request.body)
-    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    used = Line() if line is None else line
     try:
+        connection = used.to(port)
         connection.request(request.method, request.path, body, headers)
         answer = connection.getresponse()
         return Answer(answer.status, answer.read(), dict(answer.headers))
     except (OSError, HTTPException) as error:
+        used.hang_up()
         return Answer(None, text=repr(error))
     finally:
-        connection.close()
+        if line is None:
+            used.hang_up()
 
 
 class Caller:
@@ -69,6 +106,9 @@ class Caller:
         self.journal = journal
         self._port = port
         self._stopping = stopping
+        self._line = Line()
+        self.keeps = False
+        """Whether it keeps its connection."""
 
     def do(self, change: Change, request: Request, patience: float = 90.0) -> Answer:
         """Have a change made; return the last answer. Without leave to repeat there is one attempt."""
@@ -87,7 +127,7 @@ class Caller:
     def _attempt(self, change: Change, request: Request) -> Answer:
         request_id = f"{change.id}.{len(change.attempts)}"
         begun = time.monotonic()
-        answer = send(self._port(), request, request_id)
+        answer = self._send(request, request_id)
         text = answer.text or (answer.body.decode(errors="replace") if not ok(answer) else "")
         uncertain = answer.status == UNAVAILABLE and UNCERTAIN in text
         self.journal.note(change, Attempt(request_id, begun, time.monotonic(), answer.status, uncertain, text))
@@ -101,10 +141,13 @@ class Caller:
         if answer.status in range(400, 500) and answer.status != IN_FLIGHT and not self.journal.outdated:
             self.journal.fault(f"refused: {request_id} {request.method} {request.path}: {answer.body[:300]!r}")
 
+    def _send(self, request: Request, request_id: str) -> Answer:
+        return send(self._port(), request, request_id, self._line if self.keeps else None)
+
     def ask(self, path: str) -> Answer:
         """Ask a question."""
         begun = time.monotonic()
-        answer = send(self._port(), Request("GET", path), "look")
+        answer = self._send(Request("GET", path), "look")
         self.journal.look_at(Attempt(f"GET {path}", begun, time.monotonic(), answer.status, text=answer.text))
         return answer
 

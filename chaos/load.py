@@ -31,6 +31,7 @@ class Load:
         self.stopping = threading.Event()
         self.pace = 0.0
         """Seconds from the beginning of a change to that of the writer's next, on average; 0: it never rests."""
+        self._callers: list[Caller] = []
         self.follower = Follower(self._caller(port, f"{seed}-follower"), self.stopping)
         self._looker = Looker(self._caller(port, f"{seed}-looker"), self)
         self._writers = [Writer(self._caller(port, f"{seed}-{number}"), self, number) for number in range(writers)]
@@ -38,7 +39,14 @@ class Load:
         self._threads = [threading.Thread(target=self._guard, args=(what,), daemon=True) for what in whats]
 
     def _caller(self, port: Callable[[], int], seed: str) -> Caller:
-        return Caller(port, self.journal, self.stopping, seed)
+        caller = Caller(port, self.journal, self.stopping, seed)
+        self._callers.append(caller)
+        return caller
+
+    def keep_connections(self) -> None:
+        """Have clients keep their connections from now on."""
+        for caller in self._callers:
+            caller.keeps = True
 
     def _guard(self, run: Callable[[], None]) -> None:
         """A client that fails of itself is a fault of ours, and is not overlooked."""

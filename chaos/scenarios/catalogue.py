@@ -44,6 +44,7 @@ SCENARIOS = [
     Scenario("locks held", contention.hold_locks, 5, 1),
     Scenario("pool exhausted", contention.hold_locks, 5, 0, CROWDED),
     Scenario("instances replaced", releases.roll, 8, 2),
+    Scenario("instances replaced, connections kept", releases.roll_kept, 8, 1),
     Scenario("schema upgraded", releases.upgrade, 1, 0, Plan()),
     Scenario("failover", failover.fail_over, 3, 1, TWO_HOSTS),
     Scenario("asynchronous failover", rewinding.fail_over, 3, 0, TWO_HOSTS),

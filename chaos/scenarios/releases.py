@@ -51,6 +51,12 @@ def roll(box: Box, times: int) -> None:
     box.port = lambda: box.services[0].port
 
 
+def roll_kept(box: Box, times: int) -> None:
+    """The same beside clients who keep their connections: each is answered once more, and told to go elsewhere."""
+    box.load.keep_connections()
+    roll(box, times)
+
+
 def wait_for(balancer: Balancer, ports: list[int]) -> None:
     """Wait until the balancer knows that all are ready."""
     deadline = time.monotonic() + 30
