@@ -46,7 +46,8 @@ class Findings:
     """Seconds, of what was loaded in this run."""
     results: Results = field(default_factory=Results)
     costs: list[Cost] = field(default_factory=list)
-    grants: list[CostOfGrants] = field(default_factory=list)
+    grants: dict[str, list[CostOfGrants]] = field(default_factory=dict)
+    """By the size of the registry."""
     audit: dict[str, Audit] = field(default_factory=dict)
     memory: dict[tuple[str, str], float] = field(default_factory=dict)
     """Megabytes after load: of whom, with a registry of which size."""

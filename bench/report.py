@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from bench.figures import Figure, ratio
 from bench.findings import Findings, judged
+from bench.grants import Cost as CostOfGrants
 from bench.population import Size
 from bench.questions import MANY, QUESTIONS, Question
 from bench.rounds import BARE, MLFLOW, PGBENCH, US
@@ -191,20 +192,19 @@ def grants(found: Findings) -> Iterator[str]:
     """What it costs to have more of them."""
     if not found.grants:
         return
-    yield f"## Cost of more grants, on the {found.sizes[0].name} registry: one caller on an open connection\n"
+    yield "## Cost of more grants: one caller on an open connection\n"
     yield "Grants are the only rules there are to measure so: policies and webhooks do not exist yet.\n"
-    fewest = {one.question: one.milliseconds for one in reversed(found.grants)}
-    rows = [
-        (
-            one.question,
-            f"{one.grants:,}",
-            one.statements,
-            one.milliseconds,
-            ratio(one.milliseconds, fewest[one.question]),
-        )
-        for one in found.grants
-    ]
-    yield from table(["question", "grants of the caller", "statements", "milliseconds", "of the first"], rows)
+    rows = [row for name, costs in found.grants.items() for row in rows_of_grants(name, costs)]
+    head = ["registry", "question", "grants of the caller", "messages", "milliseconds", "of the first"]
+    yield from table(head, rows)
+
+
+def rows_of_grants(name: str, costs: Sequence[CostOfGrants]) -> Iterator[Sequence[object]]:
+    """Those of one registry."""
+    fewest = {one.question: one.milliseconds for one in reversed(costs)}
+    for one in costs:
+        of_the_first = ratio(one.milliseconds, fewest[one.question])
+        yield name, one.question, f"{one.grants:,}", one.statements, one.milliseconds, of_the_first
 
 
 def disk(found: Findings) -> Iterator[str]:

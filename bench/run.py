@@ -192,10 +192,10 @@ def measure_grants(plan: Plan, server: str, found: Findings) -> None:
     """What it costs to have more grants."""
     if plan.quick:
         return
-    size = plan.sizes[0]
     plan.say("Measuring what grants cost ...")
-    url = servers.database(server, ours(size))
-    found.grants = grants.measure(url, size, plan.ours(size), plan.rounds, plan.seconds, plan.say)
+    for size in plan.sizes:
+        url = servers.database(server, ours(size))
+        found.grants[size.name] = grants.measure(url, size, plan.ours(size), plan.rounds, plan.seconds, plan.say)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from gunicorn.glogging import Logger
 
 TOKEN = re.compile(r"(mreg_)[0-9a-f]{8,}|(eyJ)[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?")
 """Of this registry, and JWTs."""
+BEGINS = ("mreg_", "eyJ")
 ROOM_FOR_NAME = 1500
 ROOM_FOR_USER_AGENT = 500
 """Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
@@ -45,7 +46,10 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
         """Write the line of one request."""
         del req
         if self.access_log_enabled:
-            self.access_log.info("%s", access_line(environ, resp.status, getattr(resp, "sent", None), request_time))
+            line = access_line(environ, resp.status, getattr(resp, "sent", None), request_time)
+            # Without looking up the stack for who writes it: nobody wants to know.
+            record = logging.LogRecord(self.access_log.name, logging.INFO, "", 0, line, None, None)
+            self.access_log.handle(record)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Write a warning; one about a malformed request without what it says, which may be a header with a token."""
@@ -111,6 +115,8 @@ def access_line(environ: Mapping[str, Any], status: Any, sent: int | None, took:
 
 def without_tokens(line: str) -> str:
     """Leave out of a line what looks like a token: somebody may have put it into a path, say."""
+    if not any(begin in line for begin in BEGINS):  # a tenth of the time that the expression takes
+        return line
     return TOKEN.sub(lambda found: f"{found[1] or found[2]}(left out)", line)
 
 

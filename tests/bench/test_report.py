@@ -31,7 +31,8 @@ def found() -> Findings:
     found.results.add((US, LARGE.name, "get a model"), 100)
     found.results.refused[MLFLOW, LARGE.name, "set a tag"] = "Socket errors: timeout 3"
     found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1000, 850, 700)))]
-    found.grants = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
+    costs = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
+    found.grants = {SMALL.name: costs}
     found.audit = {LARGE.name: Audit([Export(1_000, 10, 150, 170)], [120_000.0]), SMALL.name: Audit([], [240_000.0])}
     found.disk = {LARGE.name: Disk(5_000_000_000, 1_000_000_000, 3_000_000_000)}
     found.messages = {("get a model", SMALL.name): 2, ("get a model", LARGE.name): 3}
@@ -78,7 +79,7 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
         "| large | 5,000 MB | 1,000 MB | 3,000 MB | 1,000 | 1,000 |",
         "| get a model | 2 | 3 |",
         "| an event verified | 2.00 (2.00-2.00) |",
-        "| resolve a stage, the answer kept | 1,000 | 1 | 5.00 (5.00-5.00) | 2.50 (2.50-2.50) |",
+        "| small | resolve a stage, the answer kept | 1,000 | 1 | 5.00 (5.00-5.00) | 2.50 (2.50-2.50) |",
         "| mlflow | large | set a tag | Socket errors: timeout 3 |",
     ],
 )
