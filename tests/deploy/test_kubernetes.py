@@ -70,8 +70,8 @@ def test_commands_exist() -> None:
     assert started <= NAMES
 
 
-def the(kind: str) -> dict[str, Any]:
-    [found] = manifests()[kind]
+def the(kind: str, name: str | None = None) -> dict[str, Any]:
+    [found] = [one for one in manifests()[kind] if name in (None, one["metadata"]["name"])]
     return found
 
 
@@ -85,7 +85,7 @@ def test_ports_and_addresses_agree(app: Flask) -> None:
     paths = {rule.rule for rule in app.url_map.iter_rules()}
 
     assert serving()["ports"] == [{"name": "http", "containerPort": port}]
-    assert the("Service")["spec"]["ports"][0]["targetPort"] == "http"
+    assert the("Service", "model-registry")["spec"]["ports"][0]["targetPort"] == "http"
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert serving()[probe]["httpGet"]["path"] in paths
     [callers] = [one for one in manifests()["NetworkPolicy"] if one["metadata"]["name"] == "callers"]
@@ -103,8 +103,11 @@ def test_selectors_find_the_pods() -> None:
 
     for kind in ("Deployment", "PodDisruptionBudget"):
         assert the(kind)["spec"]["selector"]["matchLabels"].items() <= wanted
-    assert the("Service")["spec"]["selector"].items() <= wanted
-    assert not the("Service")["spec"]["selector"].items() <= labels["model-registry-sealer"].items()
+    assert the("Service", "model-registry")["spec"]["selector"].items() <= wanted
+    assert not the("Service", "model-registry")["spec"]["selector"].items() <= labels["model-registry-sealer"].items()
+    sealer = the("StatefulSet")["spec"]
+    governing = the("Service", sealer["serviceName"])["spec"]
+    assert (governing["clusterIP"], governing["selector"]) == ("None", sealer["selector"]["matchLabels"])
     assert the("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == the("Deployment")["metadata"]["name"]
     assert all(each["database-client"] == "true" for each in labels.values())
 
