@@ -6,6 +6,7 @@ What anybody may write into `X-Forwarded-For` counts only as far as trusted prox
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,6 +34,7 @@ def is_loopback(host: str) -> bool:
     return host.partition(":")[0].lower() == "localhost" if found is None else found.is_loopback
 
 
+@lru_cache(maxsize=1_000)
 def parsed(text: str) -> Address | None:
     """An address, also one with a port behind it; one of IPv4 that is dressed as IPv6 as what it is."""
     bare = text.strip()
