@@ -28,11 +28,13 @@ class Audit:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes that a database takes: all of it, what the registry is, and its log."""
+    """Bytes that a database takes: all of it, what the registry is, and its log; and how many there are in them."""
 
     whole: int
     registry: int
     audit: int
+    versions: int
+    events: int
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Findings:
     """To the database: by question, with a registry of which size."""
     disk: dict[str, Disk] = field(default_factory=dict)
     generator: list[float] = field(default_factory=list)
-    """What share of a processor the load generator took, at the question that is answered fastest."""
+    """What share of a processor the load generator took, at the first question."""
 
     @property
     def largest(self) -> Size:

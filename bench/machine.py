@@ -52,7 +52,7 @@ def description(server_url: str, mlflow: str | None) -> dict[str, str]:
         ", ".join(SHOWN): ", ".join(map(version, SHOWN)),
         "MLflow": said(mlflow, "-c", "import mlflow; print(mlflow.__version__)") if mlflow else "left out",
         "wrk": said("wrk", "-v").partition("[")[0].strip(),
-        "the registry": said("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"),
+        "the registry": said("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"),
     }
 
 
@@ -60,7 +60,7 @@ def said(*command: str) -> str:
     """The first line that a program says; a question mark if there is none."""
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return "?"
     return next(iter(found.stdout.splitlines()), "?")
 

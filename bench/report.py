@@ -104,7 +104,7 @@ def cells(found: Findings, question: Question, size: Size, per_second: bool) -> 
 def floor(found: Findings) -> Iterator[str]:
     """What the stack can do at most."""
     yield "## What the stack costs: the same by hand, behind a bare Flask route (`bench/bare`) and without any\n"
-    yield "The bare route looks up no credential, checks and explains nothing. The database does what it does for us.\n"
+    yield "The bare route looks up no credential, checks and explains nothing. The database writes the same for it.\n"
     names = {US: "registry, MLflow interface", BARE: "bare Flask route", MLFLOW: "mlflow server", PGBENCH: "pgbench"}
     rows = [
         (one.name, name, size.name, figure, of_bare)
@@ -214,7 +214,7 @@ def disk(found: Findings) -> Iterator[str]:
     yield "## On disk\n"
     rows = [
         (size.name, megabytes(it.whole), megabytes(it.registry), megabytes(it.audit),
-         f"{it.registry / size.versions:,.0f}", f"{it.audit / size.events:,.0f}")
+         f"{it.registry / it.versions:,.0f}", f"{it.audit / it.events:,.0f}")
         for size in found.sizes if (it := found.disk.get(size.name))
     ]  # fmt: skip
     head = ["registry", "database", "the registry in it", "its log", "bytes for a version", "bytes for an event"]

@@ -216,9 +216,10 @@ def started(plan: Plan, server: str) -> Iterator[list[Asked]]:
         for size in reversed(plan.sizes):
             url, directory = servers.database(server, ours(size)), plan.ours(size)
             us = stack.enter_context(contenders.registry(url, directory))
-            asked.append(kind(US, size, us, lookup.known(lookup.asking(us), size), directory))
+            sent: dict[str, int] = {}  # both write to one database: each goes on behind the other
+            asked.append(kind(US, size, us, lookup.known(lookup.asking(us), size), directory, sent))
             bare = stack.enter_context(contenders.bare(url, directory))
-            asked.append(kind(BARE, size, bare, Known(), directory))
+            asked.append(kind(BARE, size, bare, Known(), directory, sent))
             if plan.mlflow:
                 other = servers.database(server, theirs(size))
                 mlflow = stack.enter_context(contenders.mlflow(plan.mlflow, other, directory))
@@ -260,7 +261,9 @@ def of_size(one: Asked) -> str:
 def room(url: str) -> Disk:
     """What a database takes, indexes included."""
     schemas = (int(servers.ask(url, SCHEMA_SIZE, name)) for name in ("registry", "audit"))
-    return Disk(int(servers.ask(url, "SELECT pg_database_size(current_database())")), *schemas)
+    whole = int(servers.ask(url, "SELECT pg_database_size(current_database())"))
+    counts = (int(servers.ask(url, f"SELECT count(*) FROM {of}")) for of in ("registry.model_versions", "audit.event"))
+    return Disk(whole, *schemas, *counts)
 
 
 def starts(plan: Plan) -> dict[str, float]:

@@ -60,15 +60,20 @@ class Balancer:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            for port in self._order():
-                try:
-                    answers, server = await asyncio.open_connection("127.0.0.1", port)
-                except ConnectionRefusedError:
-                    continue  # nothing was sent: another one may have it
-                await asyncio.gather(pour(reader, server), pour(answers, writer))
-                break
-        writer.close()
+        try:
+            with suppress(OSError):
+                for port in self._order():
+                    try:
+                        answers, server = await asyncio.open_connection("127.0.0.1", port)
+                    except ConnectionRefusedError:
+                        continue  # nothing was sent: another one may have it
+                    try:
+                        await asyncio.gather(pour(reader, server), pour(answers, writer))
+                    finally:
+                        server.close()
+                    break
+        finally:
+            writer.close()
 
     def _order(self) -> list[int]:
         """Those who are ready, beginning with another one each time; then the others, for a look may be wrong."""

@@ -53,6 +53,8 @@ class Line:
     def __init__(self) -> None:
         self._port = 0
         self._connection: HTTPConnection | None = None
+        self.used_again = 0
+        """How many requests went over one that had carried others."""
 
     def to(self, port: int) -> HTTPConnection:
         """Return it, or a new one where it leads elsewhere or has been ended, as clients look before they send."""
@@ -60,6 +62,7 @@ class Line:
         if kept is None or self._port != port or (kept.sock is not None and has_news(kept.sock)):
             self.hang_up()
             kept, self._port = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS), port
+        self.used_again += kept.sock is not None
         self._connection = kept
         return kept
 
@@ -106,7 +109,7 @@ class Caller:
         self.journal = journal
         self._port = port
         self._stopping = stopping
-        self._line = Line()
+        self.line = Line()
         self.keeps = False
         """Whether it keeps its connection."""
 
@@ -142,7 +145,7 @@ class Caller:
             self.journal.fault(f"refused: {request_id} {request.method} {request.path}: {answer.body[:300]!r}")
 
     def _send(self, request: Request, request_id: str) -> Answer:
-        return send(self._port(), request, request_id, self._line if self.keeps else None)
+        return send(self._port(), request, request_id, self.line if self.keeps else None)
 
     def ask(self, path: str) -> Answer:
         """Ask a question."""

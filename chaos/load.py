@@ -43,6 +43,11 @@ class Load:
         self._callers.append(caller)
         return caller
 
+    @property
+    def used_again(self) -> int:
+        """How many requests went over a connection that had carried others."""
+        return sum(caller.line.used_again for caller in self._callers)
+
     def keep_connections(self) -> None:
         """Have clients keep their connections from now on."""
         for caller in self._callers:

@@ -44,7 +44,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["watchers"] = [meters.happened]
     db.init(app, settings, settings.database_url, counted(lambda: meters.board))
     if settings.replica_url is not None:
-        app.extensions["replica"] = Replica(settings, show=meters.board.show_replica)
+        show = lambda fresh: meters.board.show_replica(fresh)  # noqa: E731, PLW0108 (a worker may get another board)
+        app.extensions["replica"] = Replica(settings, show=show)
     traced = tracing.install(app, os.environ)
     with app.app_context():  # behind the traces, which show the statements themselves
         prepared.install(db.db.engine)

@@ -12,6 +12,6 @@ def find_roots(environ: MutableMapping[str, str] = os.environ) -> None:
     names the authorities of the system, it finds none there, and refuses every server.
     """
     found = ssl.get_default_verify_paths()
-    for variable, path in ((found.openssl_cafile_env, found.cafile), (found.openssl_capath_env, found.capath)):
-        if path is not None:
-            environ.setdefault(variable, path)
+    paths = {found.openssl_cafile_env: found.cafile, found.openssl_capath_env: found.capath}
+    if not any(variable in environ for variable in paths):  # who names a file does not trust the directory besides
+        environ.update({variable: path for variable, path in paths.items() if path is not None})

@@ -117,7 +117,10 @@ def test_a_system_without_a_file_of_certificates_has_a_directory(monkeypatch: py
     )  # fmt: skip
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: found)
     environ: dict[str, str] = {}
+    narrowed = {"SSL_CERT_FILE": "/our-own.pem"}
 
     trust.find_roots(environ)
+    trust.find_roots(narrowed)
 
     assert environ == {"SSL_CERT_DIR": "/etc/certs"}
+    assert narrowed == {"SSL_CERT_FILE": "/our-own.pem"}

@@ -25,9 +25,11 @@ CREATE = (
     "SELECT id, last_number, 'None', %(source)s, 'principal:1', updated_at, updated_at FROM m RETURNING number"
 )
 MOVE = (
-    "UPDATE registry.model_versions v SET updated_at = clock_timestamp(), "
+    "WITH m AS (UPDATE registry.registered_models m SET updated_at = clock_timestamp() "
+    "WHERE m.name = %(name)s AND m.deleted_at IS NULL RETURNING id, updated_at) "
+    "UPDATE registry.model_versions v SET updated_at = m.updated_at, "
     "stage = CASE WHEN v.number = %(version)s THEN %(stage)s ELSE 'Archived' END "
-    f"FROM {MODEL} AND v.model_id = m.id AND v.deleted_at IS NULL "
+    "FROM m WHERE v.model_id = m.id AND v.deleted_at IS NULL "
     "AND (v.number = %(version)s OR v.stage = %(stage)s) RETURNING v.number"
 )
 TAG = (

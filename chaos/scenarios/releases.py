@@ -55,6 +55,9 @@ def roll_kept(box: Box, times: int) -> None:
     """The same beside clients who keep their connections: each is answered once more, and told to go elsewhere."""
     box.load.keep_connections()
     roll(box, times)
+    box.counts["requests over kept connections"] = box.load.used_again
+    if not box.load.used_again:
+        box.journal.fault("no connection was kept")
 
 
 def wait_for(balancer: Balancer, ports: list[int]) -> None:

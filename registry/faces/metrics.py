@@ -95,8 +95,8 @@ def how_the_replica_is() -> dict[str, float]:
     if replica is None:
         return {}
     replica.known()  # whoever is asked has a look at it
-    now = time.monotonic()  # of all processes
     seen = [worker.replica for worker in meters().board.living() if worker.replica != 0]
+    now = time.monotonic()  # of all processes
     ages = [now - fresh for fresh in seen if fresh is not None]
     used = bool(seen) and len(ages) == len(seen) and max(ages) <= replica.bound
     return {REPLICA: float(used)} | ({LAG: max(ages)} if ages else {})

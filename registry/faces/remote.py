@@ -10,6 +10,8 @@ from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LONGEST = 64
+"""Characters of an address with a port, and some space around it."""
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
 
 
@@ -34,9 +36,13 @@ def is_loopback(host: str) -> bool:
     return host.partition(":")[0].lower() == "localhost" if found is None else found.is_loopback
 
 
-@lru_cache(maxsize=1_000)
 def parsed(text: str) -> Address | None:
     """An address, also one with a port behind it; one of IPv4 that is dressed as IPv6 as what it is."""
+    return None if len(text) > LONGEST else _parsed(text)
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> Address | None:
     bare = text.strip()
     with_port = WITH_PORT.fullmatch(bare)
     try:

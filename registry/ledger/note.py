@@ -28,6 +28,10 @@ class NoteError(ValueError):
     """A text is no note, checkpoint or key, or no signature under it counts; the text says why."""
 
 
+class NotSigned(NoteError):
+    """There is no signature of the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """One line under a note: who claims to have signed, with which key, and the signature itself."""
@@ -129,7 +133,7 @@ class Verifier:
         note = Note.parse(written)
         signed = [line.value for line in note.signatures if (line.name, line.key_id) == (self.name, self.key_id)]
         if not signed:
-            raise NoteError(f"{self.name}, key {self.key_id.hex()}, has not signed this")
+            raise NotSigned(f"{self.name}, key {self.key_id.hex()}, has not signed this")
         for value in signed:
             self._verify(note.text, value)
         return Checkpoint.parse(note.text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from registry.ledger.note import Checkpoint, NoteError, Verifier
+from registry.ledger.note import Checkpoint, NoteError, NotSigned, Verifier
 
 
 class Keys:
@@ -18,17 +18,20 @@ class Keys:
         self.name = keys[0].name
 
     def open(self, written: str) -> tuple[Checkpoint, int]:
-        """Return the checkpoint that one of them has signed, and the place of that one.
+        """Return the checkpoint that one of them has signed, and the place of that one: the latest, if several have.
 
         :raises NoteError: it is no signed checkpoint, or none of them has signed it, or one has signed something else.
         """
+        opened: list[tuple[Checkpoint, int]] = []
         faults = []
         for place, key in enumerate(self._keys):
             try:
-                return key.open(written), place
-            except NoteError as fault:
+                opened.append((key.open(written), place))
+            except NotSigned as fault:
                 faults.append(str(fault))
-        raise NoteError("; ".join(faults))
+        if not opened:
+            raise NotSigned("; ".join(faults))
+        return opened[0]
 
     def id_of(self, place: int) -> str:
         """What tells a key from the others, in hex."""

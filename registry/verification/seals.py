@@ -93,6 +93,9 @@ class Seals:
             self._add(one, f"is not signed: {error}")
             return
         epoch = _epoch(checkpoint.origin, self._keys)
+        if checkpoint.root == root and self.last is not None and epoch < _epoch(self.last.origin, self._keys):
+            self._add(one, "is signed for an epoch that had ended by then")
+            return
         if checkpoint.root == root:
             self._sizes[epoch] = max(one.size, self._sizes.get(epoch, 0))
             if self.last is None or epoch >= _epoch(self.last.origin, self._keys):
@@ -132,6 +135,8 @@ class Seals:
 
     def _refuse_replaced(self) -> None:
         """A key that another one has replaced signs no more: who finds it later could have it sign what he likes."""
+        if self._spans and 0 not in self._spans:
+            self._findings.add("checkpoints", "the latest of the keys has signed nothing")
         replaced_at = inf
         for place, span in sorted(self._spans.items()):
             if self._keys is not None and span.last >= replaced_at:

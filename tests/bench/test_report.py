@@ -34,7 +34,7 @@ def found() -> Findings:
     costs = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
     found.grants = {SMALL.name: costs}
     found.audit = {LARGE.name: Audit([Export(1_000, 10, 150, 170)], [120_000.0]), SMALL.name: Audit([], [240_000.0])}
-    found.disk = {LARGE.name: Disk(5_000_000_000, 1_000_000_000, 3_000_000_000)}
+    found.disk = {LARGE.name: Disk(5_000_000_000, 1_000_000_000, 3_000_000_000, 1_000_000, 2_000_000)}
     found.messages = {("get a model", SMALL.name): 2, ("get a model", LARGE.name): 3}
     return found
 
@@ -76,7 +76,7 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
         "| 4 | 2 ms | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) | 0.85 (0.85-0.85) | 0.70 (0.70-0.70) |",
         "| large | export of 1,000 events, per second | 100 (100-100); service 150 MB before, 170 MB at most |",
         "| mlflow server | small | 1900 MB |",
-        "| large | 5,000 MB | 1,000 MB | 3,000 MB | 1,000 | 1,000 |",
+        "| large | 5,000 MB | 1,000 MB | 3,000 MB | 1,000 | 1,500 |",
         "| get a model | 2 | 3 |",
         "| an event verified | 2.00 (2.00-2.00) |",
         "| small | resolve a stage, the answer kept | 1,000 | 1 | 5.00 (5.00-5.00) | 2.50 (2.50-2.50) |",

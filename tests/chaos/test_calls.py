@@ -42,6 +42,7 @@ def test_a_connection_is_kept_until_the_service_ends_it(port: int) -> None:
         assert send(port, Request("GET", path), "r", line).status == 200
         assert len(Answering.connections) == expected
         time.sleep(0.1)
+    assert line.used_again == 3
     line.hang_up()
 
 

@@ -115,6 +115,7 @@ def test_several_keys_are_those_of_one_log(audit: Typed, tmp_path: Path) -> None
     another.write_text(f"{Signer('model-registry/audit', Ed25519PrivateKey.generate()).verifier}\n")
 
     assert audit("verify", "--db", "--key", audit.registry.key, "--key", str(another)).code == 0
+    assert audit("verify", "--db", "--key", str(another), "--key", audit.registry.key).code == 1
     twice = audit("verify", "--db", "--key", audit.registry.key, "--key", audit.registry.key)
     assert (twice.code, "named once" in twice.err) == (2, True)
 
