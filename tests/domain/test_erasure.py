@@ -306,7 +306,7 @@ def test_the_eraser_alone_erases_what_it_is_told_and_reads_nothing(registry: Reg
     with eraser.begin() as connection:
         connection.exec_driver_sql(ACT)
         connection.exec_driver_sql(f"SELECT audit.erase({event}, 'text', 'after', 'b')")
-    report = registry.check(key=NO_KEY)
+    report = registry.check(keys=[NO_KEY])
     assert [(one.check, one.table, one.what) for one in report.first_divergences] == [
         ("replay", "comments", "the text was erased from the log, but the table still has one")
     ]
