@@ -8,6 +8,8 @@ from chaos.scenarios import contention, failover, network, places, processes, re
 from chaos.scenarios.mutations import MUTATIONS
 
 PLAIN = Plan(instances=2, workers=2)
+KEEPING = Plan(instances=2, workers=2, writers=8)
+"""A box of its own in the short form as well: the clients of one before have stopped by then."""
 CROWDED = Plan(workers=2, threads=8, pool=1, writers=24)
 TWO_HOSTS = Plan(change=failover.name_two_hosts)
 FEW_WALS = (("max_wal_size", "80MB"), ("min_wal_size", "80MB"))
@@ -44,7 +46,7 @@ SCENARIOS = [
     Scenario("locks held", contention.hold_locks, 5, 1),
     Scenario("pool exhausted", contention.hold_locks, 5, 0, CROWDED),
     Scenario("instances replaced", releases.roll, 8, 2),
-    Scenario("instances replaced, connections kept", releases.roll_kept, 8, 1),
+    Scenario("instances replaced, connections kept", releases.roll_kept, 8, 1, KEEPING),
     Scenario("schema upgraded", releases.upgrade, 1, 0, Plan()),
     Scenario("failover", failover.fail_over, 3, 1, TWO_HOSTS),
     Scenario("asynchronous failover", rewinding.fail_over, 3, 0, TWO_HOSTS),
@@ -56,7 +58,7 @@ SCENARIOS = [
         Plan(change=places.log_on_small_disk, options=FEW_WALS), places.cannot_mount,
     ),
     Scenario("clock jumping", places.jump, 24, 0, Plan(change=places.false_clock), places.cannot_compile),
-    Scenario(SOAK, soak.soak, 3600, 0),
+    Scenario(SOAK, soak.soak, 3600, 0, Plan(instances=2, workers=2, change=soak.take_usual_limits)),
     *(
         Scenario(name, play, 2, 2 * (name in IN_SHORT), Plan(mutate=mutate, models=2), must_be_seen=words)
         for name, (mutate, play, words) in MUTATIONS.items()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from chaos import usage
 from chaos.box import Box
+from registry.config import Settings
 
 SHARE = 0.5
 SECONDS_BETWEEN_SAMPLES, SECONDS_FLAT_OUT, SECONDS_TO_SETTLE = 15.0, 20.0, 10.0
@@ -62,6 +63,15 @@ class Sample:
     def cores_of_others(self) -> float:
         """How many cores they kept busy."""
         return self.others / self.seconds
+
+
+def take_usual_limits(box: Box) -> None:
+    """Give the service the time that it has by itself: in an hour a disk may stand still for a second."""
+    usual = Settings()
+    box.environ |= {
+        "REGISTRY_STATEMENT_TIMEOUT_MS": str(usual.statement_timeout_ms),
+        "REGISTRY_LOCK_TIMEOUT_MS": str(usual.lock_timeout_ms),
+    }
 
 
 def soak(box: Box, seconds: float) -> None:
