@@ -45,7 +45,7 @@ SCENARIOS = [
     Scenario("database hanging", network.stall, 3, 1),
     Scenario("locks held", contention.hold_locks, 5, 1),
     Scenario("pool exhausted", contention.hold_locks, 5, 0, CROWDED),
-    Scenario("instances replaced", releases.roll, 8, 2),
+    Scenario("instances replaced", releases.roll, 8, 1),
     Scenario("instances replaced, connections kept", releases.roll_kept, 8, 1, KEEPING),
     Scenario("schema upgraded", releases.upgrade, 1, 0, Plan()),
     Scenario("failover", failover.fail_over, 3, 1, TWO_HOSTS),
