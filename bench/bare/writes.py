@@ -17,7 +17,6 @@ BEGIN = (
     "set_config('app.request_id', %(request)s, true), set_config('app.reason', '', true); "
     "SELECT FROM registry.registered_models WHERE name = %(name)s AND deleted_at IS NULL FOR NO KEY UPDATE; "
 )
-MODEL = "registry.registered_models m WHERE m.name = %(name)s AND m.deleted_at IS NULL"
 CREATE = (
     "WITH m AS (UPDATE registry.registered_models m SET last_number = last_number + 1, updated_at = clock_timestamp() "
     "WHERE m.name = %(name)s AND m.deleted_at IS NULL RETURNING id, last_number, updated_at) "
@@ -34,7 +33,8 @@ MOVE = (
 )
 TAG = (
     "INSERT INTO registry.model_version_tags (model_id, number, key, value) "
-    f"SELECT m.id, %(version)s, %(key)s, %(value)s FROM {MODEL} "
+    "SELECT m.id, %(version)s, %(key)s, %(value)s FROM registry.registered_models m "
+    "WHERE m.name = %(name)s AND m.deleted_at IS NULL "
     "ON CONFLICT (model_id, number, key) DO UPDATE SET value = excluded.value RETURNING number"
 )
 writes = Blueprint("writes", __name__, url_prefix="/api/2.0/mlflow/model-versions")

@@ -93,19 +93,22 @@ class Seals:
             self._add(one, f"is not signed: {error}")
             return
         epoch = _epoch(checkpoint.origin, self._keys)
-        if checkpoint.root == root and self.last is not None and epoch < _epoch(self.last.origin, self._keys):
-            self._add(one, "is signed for an epoch that had ended by then")
-            return
         if checkpoint.root == root:
-            self._sizes[epoch] = max(one.size, self._sizes.get(epoch, 0))
-            if self.last is None or epoch >= _epoch(self.last.origin, self._keys):
-                self.last, self.last_note = checkpoint, one.note
+            self._bear_out(one, checkpoint, epoch)
             return
         what = f"of {one.size} events is not borne out: " + (
             f"only {self.tree.size} are sealed" if root is None else f"the first {one.size} have another root"
         )
         later = [each for each in self._restores if _epoch(each.ended, self._keys) >= epoch]
         self._admitted.append((one, what, [each for each in later if each.borne_out < one.size]))
+
+    def _bear_out(self, one: Signed, checkpoint: Checkpoint, epoch: int) -> None:
+        """Take note of a checkpoint that the sealed events have the root of; as the log grows, epochs only follow."""
+        if self.last is not None and epoch < _epoch(self.last.origin, self._keys):
+            self._add(one, "is signed for an epoch that had ended by then")
+            return
+        self._sizes[epoch] = one.size
+        self.last, self.last_note = checkpoint, one.note
 
     def _judge(self, one: Signed, what: str, restores: list[Restore]) -> None:
         """Let a restore explain it if the epoch that it began was signed: only the sealer begins one."""
