@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)  # PostgreSQL runs as another user where we are root
         with embedded.start(Path(made) / "data") as database:
-            schema.upgrade(database.url)
+            schema.upgrade(database.admin_url)
             prepare(database.url)
             found, patient = measure(database.url, Path(made))
     print(f"| way | {' | '.join(QUESTIONS)} | answers beside slow callers |\n|---|{'---|' * len(QUESTIONS)}---|")
