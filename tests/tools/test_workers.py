@@ -3,6 +3,7 @@
 import pytest
 
 from bench import wrk
+from bench.processes import free_port
 from tools import workers
 
 
@@ -10,6 +11,7 @@ from tools import workers
 def test_a_way_of_serving_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     way = "our own, 2 workers, 4 threads (default)"
     monkeypatch.setattr(workers, "WAYS", {way: workers.WAYS[way]})
+    monkeypatch.setattr(workers, "PORT", free_port())
     for name in ("ROUNDS", "SECONDS", "WARM_UP_SECONDS"):
         monkeypatch.setattr(workers, name, 1)
 
