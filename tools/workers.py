@@ -27,6 +27,7 @@ from registry import embedded, schema
 TOKEN = "a-token-for-measuring-0123456789"
 PORT = 5075
 ROUNDS, SECONDS, WARM_UP_SECONDS, CONNECTIONS = 5, 4, 2, 32
+SECONDS_TO_START = 60
 SLOW_CALLERS = 3
 """Fewer than one worker of the default has threads: so many may be slow before somebody waits."""
 OURS = ""
@@ -57,14 +58,24 @@ def serving(url: str, kind: str, workers: int, threads: int) -> Iterator[None]:
         [*command, "registry.app:create_app()"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(200):
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/livez", timeout=1):
-                break
-            time.sleep(0.05)
+        wait_until_ready()
         yield
     finally:
         running.terminate()
         running.wait()
+
+
+def wait_until_ready() -> None:
+    """Wait for the service, however busy the machine is.
+
+    :raises TimeoutError: it does not become ready.
+    """
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=5):
+            return
+        time.sleep(0.05)
+    raise TimeoutError("The service does not become ready.")
 
 
 def rate(script: Path, seconds: int) -> float:
@@ -104,6 +115,7 @@ def prepare(url: str) -> None:
     command = [sys.executable, "-m", "registry", "register", "M", "s3://bucket/m", "--create", "--stage", "Production"]
     speaking = os.environ | {"REGISTRY_URL": f"http://127.0.0.1:{PORT}", "REGISTRY_TOKEN": TOKEN}
     try:
+        wait_until_ready()
         subprocess.run(command, env=speaking, check=True, capture_output=True)
     finally:
         running.terminate()
