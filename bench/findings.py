@@ -157,9 +157,9 @@ def memory_of_ours(found: Findings, size: Size) -> Figure | None:
 
 
 def cost_of_the_log(found: Findings, _: Size) -> Figure | None:
-    """What is left of the writes where it matters."""
+    """What is left of the writes that keep a plain log, where it matters."""
     wanted = (AIMED, AIMED_APPLICATION_MS)
-    return next((one.ratio for one in found.costs if (one.writers, one.application_ms) == wanted), None)
+    return next((one.ratio_plain for one in found.costs if (one.writers, one.application_ms) == wanted), None)
 
 
 def verification(found: Findings, size: Size) -> Figure | None:
@@ -184,7 +184,7 @@ AIMS = (
     within("search by run id", 5),
     no_slower(questions.PAGE_900, questions.FIRST_PAGE, 1.2),
     Aim("memory of the whole service", 200, memory_of_ours, at_most=True, unit=" MB"),
-    Aim("writes that the audit log leaves, 4 writers, 2 ms of application time", 0.8, cost_of_the_log, unit=" ×"),
+    Aim("writes with the audit log, against a plain one, 4 writers, 2 ms each", 0.8, cost_of_the_log, unit=" ×"),
     Aim("events verified on one core", 100_000, verification, unit=" /s"),
 )
 

@@ -1,8 +1,9 @@
-"""What the audit log costs: the same write with and without the triggers that keep it, in rounds that take turns.
+"""What the audit log costs: a write with it, beside the same one that keeps no log or a plain one, in turns.
 
 A write locks the model's row, moves a version to another stage and gives it another description; with application time
 it then waits 2 ms before the commit, as a service does that builds an answer. pgbench does the writing. Without the
-triggers there is no event, no chain, no interval and no text kept apart.
+triggers there is no event, no chain, no interval and no text kept apart. A plain log is what a service without ours
+has to have in its place: one row for each change, with what was before and after it, five indexes and nothing to prove.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,33 @@ BEGIN;
 SELECT set_config('app.actor', 'principal:1', true), set_config('app.credential', 'token:1', true),
     set_config('app.request_id', gen_random_uuid()::text, true), set_config('app.reason', '', true);
 SELECT id FROM registry.registered_models WHERE id = :model FOR UPDATE;
-UPDATE registry.model_versions SET stage = CASE stage WHEN 'Staging' THEN 'Archived' ELSE 'Staging' END,
+{plain}UPDATE registry.model_versions SET stage = CASE stage WHEN 'Staging' THEN 'Archived' ELSE 'Staging' END,
     description = 'measured ' || random(), updated_at = now() WHERE model_id = :model AND number = :version;
 {sleep}COMMIT;
+"""
+PLAIN_TABLE = """
+CREATE SCHEMA IF NOT EXISTS plain;
+CREATE TABLE IF NOT EXISTS plain.event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    model_id bigint NOT NULL,
+    number integer NOT NULL,
+    request_id text NOT NULL,
+    changes jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_time ON plain.event (at, id);
+CREATE INDEX IF NOT EXISTS by_model ON plain.event (model_id, at, id);
+CREATE INDEX IF NOT EXISTS by_actor ON plain.event (actor, at, id);
+CREATE INDEX IF NOT EXISTS by_request ON plain.event (request_id);
+"""
+PLAIN = """INSERT INTO plain.event (at, actor, action, model_id, number, request_id, changes)
+    SELECT clock_timestamp(), current_setting('app.actor'), 'model_version.transition', model_id, number,
+        current_setting('app.request_id'), jsonb_build_object(
+            'stage', jsonb_build_array(stage, CASE stage WHEN 'Staging' THEN 'Archived' ELSE 'Staging' END),
+            'description', jsonb_build_array(description, 'measured ' || random()))
+    FROM registry.model_versions WHERE model_id = :model AND number = :version;
 """
 MODELS = 100
 """Of these, versions that no transition of `questions.py` moves: somebody stays in Production."""
@@ -35,18 +60,24 @@ AIMED = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """Writes per second of one way of writing, without the log, with it, and with the sealer at work as well."""
+    """Writes per second of one way of writing: without a log, with a plain one, ours, and ours beside the sealer."""
 
     writers: int
     application_ms: int
     without: Figure
+    plain: Figure
     logged: Figure
     sealed: Figure
 
     @property
     def ratio(self) -> Figure:
-        """What is left of the writes."""
+        """What is left of the writes that keep no log."""
         return ratio(self.logged, self.without)
+
+    @property
+    def ratio_plain(self) -> Figure:
+        """What is left of those that keep a plain one."""
+        return ratio(self.logged, self.plain)
 
     @property
     def ratio_sealed(self) -> Figure:
@@ -67,9 +98,9 @@ def measure(
     found: dict[tuple[int, int, str], list[float]] = {}
     for number in range(rounds):
         for application_ms in APPLICATION_MS:
-            script = written(directory, application_ms)
             for writers in asked:
-                for way in turned(["without", "logged", "sealed"], number):
+                for way in turned(list(WAYS), number):
+                    script = written(directory, application_ms, plain=PLAIN if way == "plain" else "")
                     with WAYS[way](admin_url, directory):
                         rate = pgbench.rate(admin_url, script, writers, seconds)
                     found.setdefault((writers, application_ms, way), []).append(rate)
@@ -77,7 +108,7 @@ def measure(
     return [
         Cost(
             writers, application_ms,
-            *(Figure.of(found[writers, application_ms, way]) for way in ("without", "logged", "sealed")),
+            *(Figure.of(found[writers, application_ms, way]) for way in WAYS),
         )
         for application_ms in APPLICATION_MS
         for writers in asked
@@ -96,11 +127,11 @@ def turned(ways: list[str], number: int) -> list[str]:
     return ways[start:] + ways[:start]
 
 
-def written(directory: Path, application_ms: int) -> Path:
-    """Return the script of a write."""
+def written(directory: Path, application_ms: int, plain: str = "") -> Path:
+    """Return the script of a write, which keeps a plain log itself if it is told how."""
     sleep = f"\\sleep {application_ms} ms\n" if application_ms else ""
     path = directory / f"write-{application_ms}.sql"
-    path.write_text(WRITE.format(models=MODELS, sleep=sleep))
+    path.write_text(WRITE.format(models=MODELS, sleep=sleep, plain=plain))
     return path
 
 
@@ -110,6 +141,16 @@ def without(admin_url: str, _: Path) -> Iterator[None]:
     switch(admin_url, "DISABLE")
     yield
     switch(admin_url, "ENABLE ALWAYS")
+
+
+@contextmanager
+def plainly(admin_url: str, directory: Path) -> Iterator[None]:
+    """No triggers, and a table for a plain log."""
+    with closing(servers.connect(admin_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(PLAIN_TABLE)
+        connection.commit()
+    with without(admin_url, directory):
+        yield
 
 
 @contextmanager
@@ -126,7 +167,8 @@ def sealed(admin_url: str, directory: Path) -> Iterator[None]:
         yield
 
 
-WAYS = {"without": without, "logged": logged, "sealed": sealed}
+WAYS = {"without": without, "plain": plainly, "logged": logged, "sealed": sealed}
+"""In the order of the fields of `Cost`."""
 
 
 def switch(admin_url: str, how: str) -> None:

@@ -137,6 +137,11 @@ def by_run(size: Size, chance: random.Random, _: Known) -> list[Request]:
     return [search("model-versions/search", f"run_id = '{run}'") for run in runs]
 
 
+def largest_page(_: Size, __: random.Random, ___: Known) -> list[Request]:
+    """All versions of the model that has the most, as MLflow's client asks for them: 10,000 at most."""
+    return [search("model-versions/search", f"name = '{population.name(0)}'", max_results=10_000)]
+
+
 def page_length(size: Size) -> int:
     """Models on a page, so that there are more than 900 pages."""
     return max(1, size.models // 1_000)
@@ -266,6 +271,7 @@ QUESTIONS = (
     Question("search by tag", by_tag, connections=ONE),
     Question("search by name", by_name, connections=ONE),
     Question("search by run id", by_run, connections=ONE),
+    Question("the largest page of versions", largest_page, connections=ONE),
     Question(FIRST_PAGE, first_page, connections=ONE),
     Question(PAGE_900, page_900, connections=ONE),
     Question(LARGEST, of_the_largest, connections=ONE),

@@ -13,6 +13,8 @@ from bench.questions import LARGEST, NEVER_ASKED, RESOLVE, TEN, UNCHANGED
 from bench.report import DISTURBED, report
 from bench.rounds import BARE, MLFLOW, PGBENCH, US
 
+LEFT = "| 0.85 (0.85-0.85) | 0.71 (0.71-0.71) | 0.58 (0.58-0.58) |"
+
 
 @pytest.fixture
 def found() -> Findings:
@@ -30,7 +32,7 @@ def found() -> Findings:
     found.results.add((US, SMALL.name, "get a model"), 300)
     found.results.add((US, LARGE.name, "get a model"), 100)
     found.results.refused[MLFLOW, LARGE.name, "set a tag"] = "Socket errors: timeout 3"
-    found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1000, 850, 700)))]
+    found.costs = [Cost(4, 2, *(Figure.of([rate]) for rate in (1200, 1000, 850, 700)))]
     costs = [CostOfGrants(KEPT, 1, Figure.of([2.0]), 1), CostOfGrants(KEPT, 1000, Figure.of([5.0]), 1)]
     found.grants = {SMALL.name: costs}
     found.audit = {LARGE.name: Audit([Export(1_000, 10, 150, 170)], [120_000.0]), SMALL.name: Audit([], [240_000.0])}
@@ -49,7 +51,7 @@ def test_aims_are_judged_by_the_median_on_the_largest_registry(found: Findings) 
         f"{LARGEST}, against {TEN}": (2, False),
         "search by tag": (10, True),
         "memory of the whole service": (150, True),
-        "writes that the audit log leaves, 4 writers, 2 ms of application time": (0.85, True),
+        "writes with the audit log, against a plain one, 4 writers, 2 ms each": (0.85, True),
         "events verified on one core": (120_000, True),
     }
 
@@ -73,7 +75,7 @@ def test_what_was_not_measured_is_not_judged(found: Findings) -> None:
         "| search by tag | 10.0 (8.33-12.5) |  |  | 10.0 (8.33-12.5) |  |  |",
         "| resolve a stage | pgbench | large | 9,000 (9,000-9,000) | 2.25 (2.14-2.37) |",
         "| get a model | 3.00 (3.00-3.00) |",
-        "| 4 | 2 ms | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) | 0.85 (0.85-0.85) | 0.70 (0.70-0.70) |",
+        f"| 4 | 2 ms | 1,200 (1,200-1,200) | 1,000 (1,000-1,000) | 850 (850-850) | 700 (700-700) {LEFT}",
         "| large | export of 1,000 events, per second | 100 (100-100); service 150 MB before, 170 MB at most |",
         "| mlflow server | small | 1900 MB |",
         "| large | 5,000 MB | 1,000 MB | 3,000 MB | 1,000 | 1,500 |",
