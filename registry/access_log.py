@@ -20,6 +20,7 @@ TOKEN = re.compile(r"(mreg_)[0-9a-f]{8,}|(eyJ)[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*
 BEGINS = ("mreg_", "eyJ")
 ROOM_FOR_NAME = 1500
 ROOM_FOR_USER_AGENT = 500
+HALF_A_TRACE = 8_000
 """Bytes, escapes included. A line stays below 4096, up to which those of several workers do not mix in a pipe."""
 LONGEST_ESCAPE = 12
 """Bytes that JSON needs for one character at most."""
@@ -83,7 +84,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
+            line["trace"] = shortened(self.formatException(record.exc_info))
         return without_tokens(json.dumps(line))
 
 
@@ -133,6 +134,14 @@ def outcome(code: int) -> str:
     if code >= 500:  # noqa: PLR2004
         return "failed"
     return "refused" if code >= 400 else "ok"  # noqa: PLR2004
+
+
+def shortened(trace: str) -> str:
+    """Leave the middle out of a trace that is too long: a fault of the database has the whole statement in it."""
+    if len(trace) <= 2 * HALF_A_TRACE:
+        return trace
+    left_out = len(trace) - 2 * HALF_A_TRACE
+    return f"{trace[:HALF_A_TRACE]}\n... {left_out} characters left out ...\n{trace[-HALF_A_TRACE:]}"
 
 
 def cut(text: str | None, room: int) -> str | None:

@@ -6,7 +6,7 @@ that, and refuses a write that comes without.
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from select import POLLIN, poll
 from typing import Any, Protocol, TypeVar
@@ -16,7 +16,7 @@ from flask import Flask, current_app, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from psycopg2 import Error as DriverError
-from sqlalchemy import Connection, Engine, Text, cast, event, func, select
+from sqlalchemy import Connection, Engine, Select, Text, cast, event, func, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import ORMExecuteState, Session
@@ -188,6 +188,29 @@ def put(session: Session, question: Settled, values: Mapping[str, Any]) -> list[
     if session.info.get(CHANGES) or session.in_transaction():
         return settled_in(session, settled.ask, question, values)
     return ask_at_once(session.get_bind(), question, values)
+
+
+def found(session: Session, question: Select[Any]) -> Sequence[Sequence[Any]]:
+    """Ask a question that is built anew each time, where `ask` would; rows come as they are, and `Shape` reads them.
+
+    :raises DBAPIError: the database cannot answer.
+    :raises TimeoutError: no connection became free in time.
+    """
+    asking = session.info.get(ASKING)
+    if asking is None:
+        return fetched(session, question)
+    rows: Sequence[Sequence[Any]] = asking(fetched, session, question)
+    return rows
+
+
+def fetched(session: Session, question: Select[Any]) -> Sequence[Sequence[Any]]:
+    """Ask whoever the session asks at the moment, without what SQLAlchemy's session does around each question."""
+    engine = session.get_bind()
+    if isinstance(engine, Connection) or session.in_transaction():
+        session.flush()
+        return session.connection().execute(question).all()
+    with engine.connect() as connection:
+        return connection.execute(question).all()
 
 
 def say(session: Session, question: Settled, **values: object) -> None:

@@ -22,19 +22,14 @@ GUARDED: set[type[Any]] = set()
 Row = tuple[Any, ...]
 
 
-class Settled:
-    """A statement whose parameters are all that differs from one time to the next."""
+class Shape:
+    """What the columns of a question are read as."""
 
-    def __init__(self, statement: Executable) -> None:
-        compiled = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
-        if compiled.post_compile_params:
-            raise ValueError("A parameter that stands for a list has no settled place; use an array.")
-        self.text = str(compiled)
-        self.given: dict[str, Any] = compiled.construct_params(_check=False)
-        self._kinds = kinds_of(statement) if isinstance(statement, Select) else ()
+    def __init__(self, question: Executable) -> None:
+        self._kinds = kinds_of(question) if isinstance(question, Select) else ()
         self._plain = all(kind is None for kind in self._kinds)
 
-    def read(self, row: Row) -> Row:
+    def read(self, row: Sequence[Any]) -> Sequence[Any]:
         """A row with an object of its table in the place of the columns of each; None where an outer join found none.
 
         Such an object belongs to no session: a change to it is none to the database.
@@ -50,7 +45,19 @@ class Settled:
                 end = at + len(kind.names)
                 read.append(kind.made(row[at:end]))
                 at = end
-        return tuple(read)
+        return read
+
+
+class Settled(Shape):
+    """A statement whose parameters are all that differs from one time to the next."""
+
+    def __init__(self, statement: Executable) -> None:
+        super().__init__(statement)
+        compiled = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
+        if compiled.post_compile_params:
+            raise ValueError("A parameter that stands for a list has no settled place; use an array.")
+        self.text = str(compiled)
+        self.given: dict[str, Any] = compiled.construct_params(_check=False)
 
 
 class Kind:

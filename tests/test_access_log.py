@@ -122,6 +122,18 @@ def test_a_traceback_is_part_of_its_line() -> None:
     assert found["trace"].endswith("ValueError: why")
 
 
+def test_of_a_long_trace_the_middle_is_left_out() -> None:
+    try:
+        raise ValueError("SELECT " + "x" * 1_000_000 + " why")  # noqa: TRY301
+    except ValueError:
+        found = record("failed", error=True)
+
+    assert len(found["trace"]) < 20_000
+    assert found["trace"].startswith("Traceback")
+    assert found["trace"].endswith("x why")
+    assert "characters left out" in found["trace"]
+
+
 def test_what_gunicorn_says_of_a_malformed_request_is_cut_before_its_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from registry.db import ask, db, transaction
-from registry.domain import lookup, registered_models
+from registry.domain import lookup, registered_models, searching
 from registry.domain.access import OPERATOR
+from registry.domain.filtering import Comparison
 from registry.domain.registered_models import latest_versions
+from registry.domain.searching import Search
 from registry.settled import Settled
 from registry.tables import ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
@@ -62,6 +64,12 @@ def test_a_session_that_has_a_connection_asks_by_that_one(app: Flask) -> None:
         session = db.session()
         session.scalar(select(RegisteredModel.id).limit(1))
         assert lookup.find_model(session, name).name == name
+        assert searched(session, name).name == name
+
+
+def searched(session: Session, name: str) -> RegisteredModel:
+    """The model of this name, by a question that is built anew each time."""
+    return searching.models(session, OPERATOR, Search([Comparison("name", None, "=", name)])).items[0].model
 
 
 def test_what_the_session_has_changed_is_written_before_it_is_asked() -> None:
@@ -69,4 +77,7 @@ def test_what_the_session_has_changed_is_written_before_it_is_asked() -> None:
     name = make_model()
     with transaction(OPERATOR) as session:
         registered_models.entered(session, registered_models.lock(session, name).model).description = "just now"
-        assert lookup.find_model(session, name).description == "just now"
+        assert searched(session, name).description == "just now"
+    with transaction(OPERATOR) as session:
+        registered_models.entered(session, registered_models.lock(session, name).model).description = "and now"
+        assert lookup.find_model(session, name).description == "and now"

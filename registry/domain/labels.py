@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import TypeEngine
@@ -16,15 +17,19 @@ from registry.tables import Alias, ModelVersion, ModelVersionTag, RegisteredMode
 
 
 def with_labels(question: Select[*tuple[Any, ...]], version: type[ModelVersion]) -> Select[Any]:
-    """Ask for the labels of `version` too: keys and values of its tags, and its aliases, as the last three columns."""
+    """Ask for the labels of `version` too: its tags in pairs of key and value, and its aliases, as the last columns."""
     tag, alias = aliased(ModelVersionTag), aliased(Alias)  # the question may join both itself
     tagged = (tag.model_id == version.model_id, tag.number == version.number)
     named = (alias.model_id == version.model_id, alias.number == version.number)
     return question.add_columns(
-        array(select(tag.key).where(*tagged).order_by(tag.key)),
-        array(select(tag.value).where(*tagged).order_by(tag.key)),
+        pairs(tag, *tagged),
         array(select(alias.alias).where(*named).order_by(alias.alias)),
     )
+
+
+def pairs(tag: Any, *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    """The tags of which this holds, as one array of pairs: by key and value apart they would be looked up twice."""
+    return array(select(postgresql.array([tag.key, tag.value])).where(*conditions).order_by(tag.key))
 
 
 def array(question: Select[Any], kind: type[TypeEngine[Any]] = TEXT) -> ColumnElement[Any]:
@@ -35,21 +40,20 @@ def array(question: Select[Any], kind: type[TypeEngine[Any]] = TEXT) -> ColumnEl
 def labelled(row: Sequence[Any], model: RegisteredModel) -> ModelVersion:
     """Return the version of a settled row, with its model and the labels behind it as if they were loaded with it."""
     version: ModelVersion
-    version, keys, values, aliases = row
+    version, tagged, aliases = row
     key = (version.model_id, version.number)
-    tags = [VERSION_TAG.made((*key, *pair)) for pair in zip(keys, values, strict=True)]
+    tags = [VERSION_TAG.made((*key, *pair)) for pair in tagged]
     named = [ALIAS.made((version.model_id, alias, version.number)) for alias in aliases]
     version.__dict__.update(model=model, tags=tags, aliases=named)
     return version
 
 
 def with_model_labels(question: Select[*tuple[Any, ...]]) -> Select[Any]:
-    """Ask for the labels of the model too: its tags, and its aliases with their numbers, as the last four columns."""
+    """Ask for the labels of the model too: its tags in pairs, its aliases, and their numbers, as the last columns."""
     tag, alias = aliased(RegisteredModelTag), aliased(Alias)
     tagged, named = tag.model_id == RegisteredModel.id, alias.model_id == RegisteredModel.id
     return question.add_columns(
-        array(select(tag.key).where(tagged).order_by(tag.key)),
-        array(select(tag.value).where(tagged).order_by(tag.key)),
+        pairs(tag, tagged),
         array(select(alias.alias).where(named).order_by(alias.alias)),
         array(select(alias.number).where(named).order_by(alias.alias), BIGINT),
     )
@@ -58,11 +62,10 @@ def with_model_labels(question: Select[*tuple[Any, ...]]) -> Select[Any]:
 def labelled_model(row: Sequence[Any]) -> RegisteredModel:
     """Return the model of a settled row, with the labels behind it as if they had been loaded with it."""
     model: RegisteredModel
-    model, keys, values, aliases, numbers = row
-    tags, named = zip(keys, values, strict=True), zip(aliases, numbers, strict=True)
+    model, tags, aliases, numbers = row
     model.__dict__.update(
         tags=[MODEL_TAG.made((model.id, *pair)) for pair in tags],
-        aliases=[ALIAS.made((model.id, *pair)) for pair in named],
+        aliases=[ALIAS.made((model.id, *pair)) for pair in zip(aliases, numbers, strict=True)],
     )
     return model
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
-from sqlalchemy.orm import Session, aliased, selectinload
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlalchemy.sql.selectable import LateralFromClause
 
@@ -34,7 +34,6 @@ from registry.settled import Settled
 from registry.tables import Alias, ModelVersion, RegisteredModel
 from registry.vocabulary import Stage
 
-ROWS_MAX = 50_000
 Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
 
 
@@ -112,11 +111,6 @@ def newest(session: Session, models: Collection[RegisteredModel], stages: Sequen
     return [labels.labelled(row, by_id[row[0].model_id]) for row in rows]
 
 
-def together(relation: Any) -> Any:
-    """Load what belongs to the rows of a page in one statement, however many rows there are."""
-    return selectinload(relation, chunksize=ROWS_MAX)
-
-
 def newest_of(session: Session, name: str, stages: Sequence[Stage]) -> list[ModelVersion]:
     """The same for the live model of this name, in one question with the model itself.
 
@@ -170,7 +164,11 @@ def settled(question: Selected) -> Selected:
     To build a question takes longer than to ask it, so the frequent ones are built once. But SQLAlchemy works parts of
     a statement out when it is first compiled, and threads that meet there can fail with "returned no FROM clauses".
     """
-    question = prepared.marked(question)
+    return worked_out(prepared.marked(question))
+
+
+def worked_out(question: Selected) -> Selected:
+    """The same for one that is still added to, so that it is not prepared."""
     question.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     return question
 

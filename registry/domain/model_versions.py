@@ -152,7 +152,7 @@ def insert_version(
         keys, values = zip(*given, strict=True)
         say(session, INSERT_TAGS, model_id=model_id, number=row["number"], keys=list(keys), values=list(values))
     version: ModelVersion = MADE.made([whole[name] for name in MADE.names])
-    return labels.labelled([version, *(zip(*given, strict=True) if given else ((), ())), ()], held.model)
+    return labels.labelled([version, given, ()], held.model)
 
 
 def check_texts(run_id: str | None, run_link: str, description: str | None, tags: dict[str, str]) -> None:

@@ -28,8 +28,6 @@ from registry.tables import Grant as GrantRow
 from registry.tables import Principal as PrincipalRow
 from registry.vocabulary import Effect, Permission, Stage
 
-WITH_TAGS_AND_ALIASES = (lookup.together(RegisteredModel.tags), lookup.together(RegisteredModel.aliases))
-
 
 @dataclass(frozen=True, slots=True)
 class Locked:

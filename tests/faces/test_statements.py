@@ -43,15 +43,15 @@ def family() -> str:
 
 MLFLOW = "/api/2.0/mlflow/"
 LISTS = [
-    (MLFLOW + "registered-models/search?filter=name LIKE '{family}-{some}'", 4),
-    (MLFLOW + "model-versions/search?filter=name LIKE '{family}-{some}'", 2),
+    (MLFLOW + "registered-models/search?filter=name LIKE '{family}-{some}'", 2),
+    (MLFLOW + "model-versions/search?filter=name LIKE '{family}-{some}'", 1),
     (MLFLOW + "registered-models/get?name={family}-{one}", 2),
     (MLFLOW + "registered-models/get-latest-versions?name={family}-{one}", 1),
-    ("/api/v1/models?filter=name LIKE '{family}-{some}'", 4),
-    ("/api/v1/models?filter=name LIKE '{family}-{some}'&text=risk ada&include_total=true", 5),
-    ("/api/v1/versions?filter=name LIKE '{family}-{some}'", 3),
-    ("/api/v1/versions?filter=name LIKE '{family}-{some}' AND creator = 'operator'&text=ada&include_total=true", 4),
-    ("/api/v1/models/{family}-{one}/versions", 4),
+    ("/api/v1/models?filter=name LIKE '{family}-{some}'", 2),
+    ("/api/v1/models?filter=name LIKE '{family}-{some}'&text=risk ada&include_total=true", 3),
+    ("/api/v1/versions?filter=name LIKE '{family}-{some}'", 1),
+    ("/api/v1/versions?filter=name LIKE '{family}-{some}' AND creator = 'operator'&text=ada&include_total=true", 2),
+    ("/api/v1/models/{family}-{one}/versions", 2),
     ("/api/v1/models/{family}-{one}", 2),
     ("/api/v1/models/{family}-{one}/audit?limit=1000", 4),
     ("/api/v1/models/{family}-{one}/comments", 2),

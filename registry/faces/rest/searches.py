@@ -44,7 +44,7 @@ def versions() -> Answer:
     """GET /versions."""
     asked = load_query(SearchQuery)
     search = question(asked, version_filter(asked), asking.version_order(asked["order_by"]))
-    return dict(VERSIONS.dump(searching.versions(reading(), g.principal, search, with_aliases=True)))
+    return dict(VERSIONS.dump(searching.versions(reading(), g.principal, search)))
 
 
 @operation(
