@@ -107,14 +107,14 @@ def floor(found: Findings) -> Iterator[str]:
     yield "The bare route looks up no credential, checks and explains nothing. The database writes the same for it.\n"
     names = {US: "registry, MLflow interface", BARE: "bare Flask route", MLFLOW: "mlflow server", PGBENCH: "pgbench"}
     rows = [
-        (one.name, name, size.name, figure, of_bare)
+        (one.name, name, size.name, figure, of_bare, found.compared(one.name, MLFLOW, size, who=who))
         for one in QUESTIONS
         for who, name in names.items()
         for size in found.sizes
         if (figure := found.results.figure(who, size.name, one.name))
         and (of_bare := found.compared(one.name, BARE, size, who=who))
     ]
-    yield from table(["question", "who", "registry", "per second", "of the bare route"], rows)
+    yield from table(["question", "who", "registry", "per second", "of the bare route", "against MLflow"], rows)
 
 
 def growth(found: Findings) -> Iterator[str]:

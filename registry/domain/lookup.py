@@ -164,11 +164,7 @@ def settled(question: Selected) -> Selected:
     To build a question takes longer than to ask it, so the frequent ones are built once. But SQLAlchemy works parts of
     a statement out when it is first compiled, and threads that meet there can fail with "returned no FROM clauses".
     """
-    return worked_out(prepared.marked(question))
-
-
-def worked_out(question: Selected) -> Selected:
-    """The same for one that is still added to, so that it is not prepared."""
+    question = prepared.marked(question)
     question.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     return question
 

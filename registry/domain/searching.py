@@ -152,6 +152,6 @@ def live_versions() -> Select[RegisteredModel, ModelVersion]:
 # What is the same in all searches is built once: to build takes longer than to ask.
 IS_PROMPT = prompt()
 IS_NO_PROMPT = ~IS_PROMPT
-MODELS = lookup.worked_out(labels.with_model_labels(lookup.live_models()))
-VERSIONS = lookup.worked_out(labels.with_labels(live_versions(), ModelVersion))
+MODELS = labels.with_model_labels(lookup.live_models())
+VERSIONS = labels.with_labels(live_versions(), ModelVersion)
 MODEL_ROW, VERSION_ROW = Shape(MODELS), Shape(VERSIONS)
