@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from registry.db import transaction
-from registry.domain import aliases, model_versions, registered_models, tags
+from registry.domain import aliases, model_versions, registered_models, searching, tags
 from registry.domain.access import OPERATOR
+from registry.domain.filtering import Comparison, OrderKey
+from registry.domain.searching import Search
 from registry.tables import ModelVersion
 from registry.vocabulary import Stage
 from tests.factories import make_model, make_version
@@ -20,7 +22,7 @@ def labels_of(version: ModelVersion) -> tuple[list[tuple[str, str]], list[str]]:
 def make_labelled(**on_model: str) -> str:
     """A model whose first version has labels, and whose second one has none."""
     name = make_model(OPERATOR, None, **on_model)
-    make_version(name, stage=Stage.PRODUCTION, validated="yes", about='z"d\\e{},')
+    make_version(name, stage=Stage.PRODUCTION, validated="yes", about='z"d\\e{},', lacking="NULL", none="")
     make_version(name)
     with transaction(OPERATOR) as session:
         for alias in ("second", "first"):
@@ -35,23 +37,24 @@ def labelled() -> str:
     return make_labelled(team="risk", owner="zoe")
 
 
-EXPECTED = ([("about", 'z"d\\e{},'), ("validated", "yes")], ["first", "second"])
+TAGS = [("about", 'z"d\\e{},'), ("lacking", "NULL"), ("none", "")]
+EXPECTED = ([*TAGS, ("validated", "yes")], ["first", "second"])
+BOTH = [EXPECTED, ([], [])]
 
 
 def test_a_version_comes_with_its_own_labels_in_order(labelled: str, session: Session) -> None:
     assert labels_of(model_versions.get(session, OPERATOR, labelled, 1)) == EXPECTED
     assert labels_of(aliases.get(session, OPERATOR, labelled, "first")) == EXPECTED
-    assert [labels_of(one) for one in registered_models.latest_versions(session, OPERATOR, labelled)] == [
-        EXPECTED,
-        ([], []),
-    ]
+    assert [labels_of(one) for one in registered_models.latest_versions(session, OPERATOR, labelled)] == BOTH
+    found = searching.versions_of(session, OPERATOR, labelled, Search(order=[OrderKey("version")]))
+    assert [labels_of(one) for one in found.items] == BOTH
 
 
 def test_a_model_comes_with_its_own_labels_in_order(labelled: str, session: Session) -> None:
-    model = registered_models.get(session, OPERATOR, labelled).model
-
-    assert [(tag.key, tag.value) for tag in model.tags] == [("owner", "zoe"), ("team", "risk")]
-    assert [(alias.alias, alias.number) for alias in model.aliases] == [("first", 1), ("second", 1)]
+    [found] = searching.models(session, OPERATOR, Search([Comparison("name", None, "=", labelled)])).items
+    for model in (registered_models.get(session, OPERATOR, labelled).model, found.model):
+        assert [(tag.key, tag.value) for tag in model.tags] == [("owner", "zoe"), ("team", "risk")]
+        assert [(alias.alias, alias.number) for alias in model.aliases] == [("first", 1), ("second", 1)]
 
 
 def test_labels_are_read_anew_after_they_were_changed_in_the_same_session(labelled: str) -> None:
@@ -62,7 +65,7 @@ def test_labels_are_read_anew_after_they_were_changed_in_the_same_session(labell
         after = labels_of(model_versions.get(session, OPERATOR, labelled, 1))
 
     assert before == EXPECTED
-    assert after == ([("about", 'z"d\\e{},'), ("validated", "no")], ["second"])
+    assert after == ([*TAGS, ("validated", "no")], ["second"])
 
 
 def test_a_change_of_what_bears_labels_leaves_them_alone(labelled: str, session: Session) -> None:
