@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from registry.access_log import JsonLogger
 from registry.config import Settings, is_loopback
 from registry.db import db
+from registry.door import close_at_stop
 from registry.metrics.workers import choose_part, leave_part, take_part
 from registry.watch import Watch
 from registry.worker import Worker
@@ -40,7 +41,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "post_fork": begin_worker,
         "child_exit": leave_part,
         "post_worker_init": begin_work(settings),
-        "when_ready": stop_gracefully,
+        "when_ready": when_ready,
         "on_starting": refuse_open_door(settings),
         "timeout": settings.worker_timeout_seconds,
         "graceful_timeout": settings.graceful_timeout_seconds,
@@ -102,7 +103,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def announce(self, arbiter: Any) -> None:
         """Say that the service listens."""
-        stop_gracefully(arbiter)
+        when_ready(arbiter)
         self._ready()
 
     def load(self) -> Flask:
@@ -128,6 +129,12 @@ class AttentiveArbiter(Arbiter):  # type: ignore[misc]
         """Start what is missing; gunicorn calls this about every second. Workers, once forked, do not return here."""
         super().manage_workers()
         self._beside()
+
+
+def when_ready(arbiter: Any) -> None:
+    """Have gunicorn, which listens by now, stop so that nobody is kept waiting and nobody lost."""
+    close_at_stop(arbiter)
+    stop_gracefully(arbiter)
 
 
 def stop_gracefully(arbiter: Any) -> None:

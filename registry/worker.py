@@ -13,10 +13,12 @@ a load balancer would have gone on to the next instance if it had been refused.
 
 import json
 import re
+import time
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
+from registry.door import SHAKEN_SECONDS
 from registry.hurry import Hurried
 from registry.sharing import SharingWorker
 from registry.vocabulary import SAFE_HEADERS, http_problem
@@ -66,19 +68,23 @@ class Worker(SharingWorker):
             self.leave()
 
     def leave(self) -> None:
-        """Let in who waits at the door, and close it at once. Others of this service may still have it open."""
+        """Let in who waits at the door or is half connected, and close it. Other workers may still have it open.
+
+        Where all of it stops, nobody else is connected by now (registry/door.py).
+        """
         for listener in self.sockets:
             listener.setblocking(False)  # a worker that was told to stop before it had begun
-            while is_waited_for(listener):
+            until = time.monotonic() + SHAKEN_SECONDS
+            while is_waited_for(listener, max(0.0, until - time.monotonic())):
                 self.accept(listener)
             listener.close()
 
 
-def is_waited_for(listener: Any) -> bool:
-    """Whether somebody is connected whom nobody has let in yet."""
+def is_waited_for(listener: Any, seconds: float) -> bool:
+    """Whether somebody is connected whom nobody has let in yet, or is so within that time."""
     with DefaultSelector() as look:
         look.register(listener, EVENT_READ)
-        return bool(look.select(0))
+        return bool(look.select(seconds))
 
 
 class InJson:

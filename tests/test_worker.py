@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from registry.door import SHAKEN_SECONDS
 from registry.sharing import SharingWorker
 from registry.taking import Resting
 from registry.worker import Worker
@@ -31,6 +32,28 @@ def test_who_waits_at_the_door_is_let_in_and_then_it_is_closed() -> None:
             socket.create_connection(where)
     assert sorted(one.getpeername() for one in let_in) == sorted(one.getsockname() for one in waiting)
     for one in (*let_in, *waiting):
+        one.close()
+
+
+def test_who_is_half_connected_is_let_in_too() -> None:
+    """On a network a moment passes from the first packet of a caller to the one that connects him."""
+    let_in: list[socket.socket] = []
+
+    class Leaving(Worker):
+        def __init__(self, *listeners: socket.socket) -> None:
+            self.sockets = listeners
+
+        def accept(self, listener: Any) -> None:
+            let_in.append(listener.accept()[0])
+            if len(let_in) == 1:
+                threading.Timer(SHAKEN_SECONDS / 4, late.connect, [where]).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as late:
+        where = listener.getsockname()
+        with socket.create_connection(where):
+            Leaving(listener).leave()
+    assert len(let_in) == 2
+    for one in let_in:
         one.close()
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from registry import embedded
+from registry.door import KNOWN_HERE
 from registry.ownership import APP
 from tests.cli.running import Service, environment, free_port, registry, service, starting
 from tests.conftest import as_role
@@ -334,6 +335,41 @@ def test_a_request_under_way_is_answered_before_a_stop(tmp_path: Path, empty_dat
             assert not waiting.done()
         assert waiting.result(30)[0] == 200
         assert started.process.wait(30) == 0
+
+
+@pytest.mark.skipif(not KNOWN_HERE, reason="the system cannot refuse callers of a socket that is open")
+@pytest.mark.parametrize("command", [(), GUNICORN], ids=["serve", "gunicorn"])
+def test_a_stop_refuses_new_callers_at_once_and_answers_those_who_are_connected(
+    tmp_path: Path, database_url: str, command: tuple[str, ...]
+) -> None:
+    """Also while its workers are busy: whom the kernel connects until they close the door would be cut off."""
+    with service(tmp_path, *command, REGISTRY_DATABASE_URL=database_url, REGISTRY_ADMIN_TOKEN=TOKEN) as started:
+        workers = psutil.Process(started.process.pid).children()
+        early = HTTPConnection("127.0.0.1", started.port, timeout=30)
+        try:
+            for worker in workers:
+                worker.suspend()
+            early.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {TOKEN}"})
+            started.process.terminate()
+            assert is_refused_within(started.port, 5)
+        finally:
+            for worker in workers:
+                worker.resume()
+        assert early.getresponse().status == 200
+        early.close()
+        assert started.process.wait(30) == 0
+
+
+def is_refused_within(port: int, seconds: float) -> bool:
+    """Whether soon nobody is connected any more."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_workers_are_replaced_without_a_lost_request(tmp_path: Path, database_url: str) -> None:
