@@ -112,6 +112,8 @@ class Aim:
     unit: str = ""
     added: bool = False
     """Whether it was set later than the others, to tell more."""
+    stack: Callable[[Findings, Size], Figure | None] = lambda found, size: None
+    """What the stack alone reaches, the bare route: an aim above that is out of reach however we are written."""
 
     def met(self, figure: Figure) -> bool:
         """Whether the median reaches it."""
@@ -124,12 +126,18 @@ class Aim:
 def times(question: str, theirs: str, bound: float, against: str = "", *, added: bool = False) -> Aim:
     """An aim to be so many times as fast as somebody."""
     whom = {MLFLOW: "MLflow", BARE: "the bare route"}[theirs]
+    bare = against or question
+
+    def stack(found: Findings, size: Size) -> Figure | None:
+        return found.compared(bare, theirs, size, question, who=BARE) if theirs != BARE else None
+
     return Aim(
         f"{question}, against {whom}",
         bound,
         lambda found, size: found.compared(question, theirs, size, against),
         unit=" ×",
         added=added,
+        stack=stack,
     )
 
 

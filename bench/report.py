@@ -17,8 +17,10 @@ ratios are taken round by round. Absolute numbers mean nothing on another machin
 what is asked, `bench/population.py` what there is.
 """
 
-ADDED = """Aims with a * were set later than the others, to tell more. That concurrent promotions with archiving leave
-one version in Production is no figure: `tests/test_processes.py` shows it.
+ADDED = """Aims with a * were set later than the others, to tell more. What the bare route itself does not reach,
+or hardly, no service reaches with the same stack: Flask, gunicorn, psycopg2, and a log that the database writes.
+That concurrent promotions with archiving leave one version in Production is no figure: `tests/test_processes.py`
+shows it.
 """
 QUIET = 0.1
 """The share of the processors that others may use before figures are worth little."""
@@ -70,8 +72,11 @@ def machine(found: Findings) -> Iterator[str]:
 def aims(found: Findings) -> Iterator[str]:
     """What was meant to be reached."""
     yield f"## Aims, on the {found.largest.name} registry\n"
-    rows = [(aim.matter, aim, figure, "yes" if aim.met(figure) else "**no**") for aim, figure in judged(found)]
-    yield from table(["matter", "aim", "found", "met"], rows)
+    rows = [
+        (aim.matter, aim, figure, "yes" if aim.met(figure) else "**no**", aim.stack(found, found.largest))
+        for aim, figure in judged(found)
+    ]
+    yield from table(["matter", "aim", "found", "met", "the bare route itself"], rows)
     yield ADDED
 
 
